@@ -1,0 +1,340 @@
+import { z } from 'zod';
+import { HEX16, HEX20, HEX32, HOST_ID } from './ids.js';
+
+/**
+ * Every event type: its kind (second subject token), the one service that may write it, its subject ids, schema version
+ * and data schema. The AsyncAPI document and the NATS permissions are generated from this table; nothing else says who
+ * writes what.
+ */
+export const services = ['control-api', 'host-worker', 'kms', 'gateway', 'auditor'] as const;
+export type Service = (typeof services)[number];
+
+const hex20 = z.string().regex(HEX20, '40 lower-case hex digits');
+const hex16 = z.string().regex(HEX16, '32 lower-case hex digits');
+const hex32 = z.string().regex(HEX32, '64 lower-case hex digits');
+const hex = z.string().regex(/^([0-9a-f]{2})*$/, 'lower-case hex');
+const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/, 'standard base64');
+const hostIdField = z.string().regex(HOST_ID, '1-32 of a-z, 0-9 and "-"');
+const epochField = z.number().int().positive();
+const portField = z.number().int().min(1).max(65535);
+const when = z.iso.datetime({ precision: 3 });
+/** Names of development-only weakenings in force when the event was written, each starting with "unsafe". */
+const unsafeField = z.array(z.string().regex(/^unsafe[A-Za-z]+$/));
+
+export const resourcesSchema = z.strictObject({
+  vcpu: z.number().int().min(1).max(512),
+  memoryMiB: z.number().int().min(64).max(4_194_304),
+  diskGiB: z.number().int().min(1).max(65_536),
+});
+
+/** One check of a grant decision. A check that did not run is `skipped` and says why; it is never `pass`. */
+export const checkSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
+  outcome: z.enum(['pass', 'fail', 'skipped']),
+  detail: z.string().max(2000),
+});
+
+/** What the guest signs into its quote (canonical JSON; report_data binds its hash). Public keys only. */
+export const claimsSchema = z.strictObject({
+  version: z.literal(1),
+  /** 32 random bytes from the KMS, hex, single use, 60 s. */
+  challenge: hex32,
+  hostId: hostIdField,
+  appId: hex20,
+  instanceId: hex20,
+  epoch: epochField,
+  /** X25519 public key the payload is sealed to, 32 bytes hex. */
+  hpkeKey: hex32,
+  /** X25519 WireGuard public key, 32 bytes hex. */
+  wireguardKey: hex32,
+  /** P-256 identity key of the guest, DER SubjectPublicKeyInfo hex (91 bytes). */
+  tlsKey: hex.length(182),
+});
+
+export const evidenceSchema = z.strictObject({
+  /** Raw quote, base64. */
+  quote: base64.max(64 * 1024),
+  /** Event log: the exact JSON text (array of TdxEvent, dstack-kms §10.3). */
+  eventLog: z.string().max(96 * 1024),
+  /** vm_config: the exact JSON text (dstack-kms §14). */
+  vmConfig: z.string().max(16 * 1024),
+});
+
+const place = { hostId: hostIdField, instanceId: hex20, epoch: epochField } as const;
+const decision = {
+  /** id of the attestation.submitted event: one grant event per request. */
+  requestId: z.uuid(),
+  /** Stream sequence of that event. */
+  requestSeq: z.number().int().positive(),
+  ...place,
+  appId: hex20,
+  composeHash: hex32.nullable(),
+  checks: z.array(checkSchema).min(1).max(64),
+  /** Which collateral was used: digest of the kms.collateral-recorded event's data, or null if none was reached. */
+  collateralDigest: hex32.nullable(),
+  /** Contract read that decided: pinned block. Null when policy was not reached. */
+  policy: z
+    .strictObject({
+      chainId: z.number().int(),
+      contract: hex20,
+      block: z.number().int(),
+      blockHash: hex32,
+      blockTime: when,
+    })
+    .nullable(),
+  unsafe: unsafeField,
+} as const;
+
+interface Definition<S extends z.ZodType> {
+  readonly kind: string;
+  readonly writer: Service;
+  readonly version: number;
+  readonly data: S;
+  readonly subject: (data: z.infer<S>) => readonly string[];
+  /** True when the first subject id is the writing node itself (host-worker, gateway). */
+  readonly perNode: boolean;
+}
+
+function define<S extends z.ZodType>(
+  kind: string,
+  writer: Service,
+  data: S,
+  subject: (data: z.infer<S>) => readonly string[],
+  perNode = false,
+): Definition<S> {
+  return { kind, writer, version: 1, data, subject, perNode };
+}
+
+const vm = <S extends z.ZodType<{ hostId: string; instanceId: string }>>(data: S) =>
+  define('vm', 'host-worker', data, (d) => [d.hostId, d.instanceId], true);
+
+export const eventCatalog = {
+  'app.registered': define(
+    'app',
+    'control-api',
+    z.strictObject({ appId: hex20, name: z.string().min(1).max(64), owner: z.string().min(1).max(128) }),
+    (d) => [d.appId],
+  ),
+  'release.created': define(
+    'release',
+    'control-api',
+    z.strictObject({
+      releaseId: hex16,
+      appId: hex20,
+      composeHash: hex32,
+      /** The exact app-compose text; compose_hash is SHA-256 of its UTF-8 bytes. */
+      appCompose: z
+        .string()
+        .min(2)
+        .max(128 * 1024),
+      name: z.string().min(1).max(64),
+      resources: resourcesSchema,
+      /** dstack encrypted env blob, hex; empty when the app has none. */
+      encryptedEnv: hex.max(64 * 1024),
+      /** TCP ports the app serves, from the compose file or the request. */
+      ports: z.array(portField).max(32),
+    }),
+    (d) => [d.releaseId],
+  ),
+  'host.registered': define(
+    'host',
+    'control-api',
+    z.strictObject({
+      hostId: hostIdField,
+      driver: z.enum(['process', 'qemu']),
+      capacity: z.strictObject({ vcpu: z.number().int().positive(), memoryMiB: z.number().int().positive() }),
+      unsafe: unsafeField,
+    }),
+    (d) => [d.hostId],
+  ),
+  'host.cordoned': define(
+    'host',
+    'control-api',
+    z.strictObject({ hostId: hostIdField, reason: z.string().max(500) }),
+    (d) => [d.hostId],
+  ),
+  'host.uncordoned': define('host', 'control-api', z.strictObject({ hostId: hostIdField }), (d) => [d.hostId]),
+  'instance.created': define(
+    'instance',
+    'control-api',
+    z.strictObject({ instanceId: hex20, appId: hex20, releaseId: hex16, composeHash: hex32, seed: hex20 }),
+    (d) => [d.instanceId],
+  ),
+  'instance.placed': define(
+    'instance',
+    'control-api',
+    z.strictObject({
+      ...place,
+      /** Address the gateway reaches the guest at: allocated with compare-and-swap, one per instance. */
+      address: z.ipv4(),
+      reason: z.string().max(500),
+    }),
+    (d) => [d.instanceId],
+  ),
+  'instance.stop-requested': define('instance', 'control-api', z.strictObject({ instanceId: hex20 }), (d) => [
+    d.instanceId,
+  ]),
+  'instance.remove-requested': define('instance', 'control-api', z.strictObject({ instanceId: hex20 }), (d) => [
+    d.instanceId,
+  ]),
+  'operation.requested': define(
+    'operation',
+    'control-api',
+    z.strictObject({
+      operationId: hex16,
+      command: z.enum([
+        'RegisterApp',
+        'CreateRelease',
+        'DeployInstance',
+        'StopInstance',
+        'RemoveInstance',
+        'RegisterHost',
+        'CordonHost',
+        'UncordonHost',
+      ]),
+      /** The full command, so that a restarted process manager can carry it out. */
+      input: z.record(z.string(), z.unknown()),
+      principal: z.string().min(1).max(128),
+      /** SHA-256 of method, path and body: a replayed Idempotency-Key with another request is refused. */
+      requestHash: hex32,
+      /** Id of the thing the operation is about. */
+      target: z.string().max(64),
+      deadline: when,
+    }),
+    (d) => [d.operationId],
+  ),
+  'operation.waiting': define(
+    'operation',
+    'control-api',
+    z.strictObject({ operationId: hex16, reason: z.string().min(1).max(1000) }),
+    (d) => [d.operationId],
+  ),
+  'operation.succeeded': define(
+    'operation',
+    'control-api',
+    z.strictObject({ operationId: hex16, result: z.record(z.string(), z.unknown()) }),
+    (d) => [d.operationId],
+  ),
+  'operation.failed': define(
+    'operation',
+    'control-api',
+    z.strictObject({ operationId: hex16, code: z.string().min(1).max(64), reason: z.string().min(1).max(2000) }),
+    (d) => [d.operationId],
+  ),
+  'vm.launched': vm(
+    z.strictObject({ ...place, driver: z.enum(['process', 'qemu']), address: z.ipv4(), unsafe: unsafeField }),
+  ),
+  'vm.boot-progressed': vm(z.strictObject({ ...place, step: z.string().min(1).max(64), detail: z.string().max(2000) })),
+  'vm.app-healthy': vm(z.strictObject({ ...place, ports: z.array(portField).max(32) })),
+  'vm.launch-failed': vm(z.strictObject({ ...place, code: z.string().min(1).max(64), reason: z.string().max(2000) })),
+  'vm.exited': vm(
+    z.strictObject({
+      ...place,
+      /** Exit code of the guest, or null when a signal or a lost process ended it. */
+      exitCode: z.number().int().nullable(),
+      reason: z.string().max(2000),
+      /** True when the exit was asked for by the desired state. */
+      requested: z.boolean(),
+    }),
+  ),
+  'vm.removed': vm(z.strictObject({ ...place })),
+  'attestation.submitted': define(
+    'attestation',
+    'host-worker',
+    z.strictObject({ ...place, evidence: evidenceSchema, claims: claimsSchema }),
+    (d) => [d.hostId, d.instanceId],
+    true,
+  ),
+  'grant.issued': define(
+    'grant',
+    'kms',
+    z.strictObject({
+      ...decision,
+      composeHash: hex32,
+      keyEpoch: z.number().int().nonnegative(),
+      osImageHash: hex32,
+      mrAggregated: hex32,
+      deviceId: hex32,
+      tcbStatus: z.string(),
+      advisoryIds: z.array(z.string()),
+      keys: z.strictObject({ hpke: hex32, wireguard: hex32, tls: hex.length(182) }),
+      address: z.ipv4(),
+      ports: z.array(portField).max(32),
+      /** SHA-256 of the sealed payload bytes: the event never carries the payload. */
+      payloadHash: hex32,
+    }),
+    (d) => [d.instanceId],
+  ),
+  'grant.denied': define(
+    'grant',
+    'kms',
+    z.strictObject({ ...decision, failedCheck: z.string().min(1).max(64), reason: z.string().min(1).max(2000) }),
+    (d) => [d.instanceId],
+  ),
+  'kms.bootstrapped': define(
+    'kms',
+    'kms',
+    z.strictObject({
+      kmsId: hostIdField,
+      keyEpoch: z.number().int().nonnegative(),
+      rootCaSpki: hex.length(182),
+      k256Pub: hex.length(66),
+      /** Raw Ed25519 event key, hex, and the root CA key's endorsement of it (DER ECDSA, base64). */
+      eventKey: hex32,
+      endorsement: base64,
+      contract: hex20,
+      chainId: z.number().int(),
+      unsafe: unsafeField,
+    }),
+    (d) => [d.kmsId],
+  ),
+  'kms.collateral-recorded': define(
+    'kms',
+    'kms',
+    z.strictObject({
+      kmsId: hostIdField,
+      /** SHA-256 of the canonical JSON of `collateral`. */
+      digest: hex32,
+      fmspc: z.string().regex(/^[0-9a-f]{12}$/),
+      /** QuoteCollateralV3 (attestation §3). */
+      collateral: z.record(z.string(), z.string()),
+    }),
+    (d) => [d.kmsId],
+  ),
+  'certificate.issued': define(
+    'certificate',
+    'kms',
+    z.strictObject({
+      instanceId: hex20,
+      appId: hex20,
+      epoch: epochField,
+      /** SHA-256 of the certificate DER. */
+      fingerprint: hex32,
+      serial: hex,
+      subject: z.string().max(256),
+      altNames: z.array(z.string().max(253)).max(32),
+      notBefore: when,
+      notAfter: when,
+    }),
+    (d) => [d.instanceId],
+  ),
+  'gateway.node-joined': define(
+    'gateway',
+    'gateway',
+    z.strictObject({ nodeId: hostIdField, baseDomain: z.string().max(253), unsafe: unsafeField }),
+    (d) => [d.nodeId],
+    true,
+  ),
+} as const satisfies Record<string, Definition<z.ZodType>>;
+
+export type EventType = keyof typeof eventCatalog;
+export type EventData<T extends EventType> = z.infer<(typeof eventCatalog)[T]['data']>;
+
+export type Check = z.infer<typeof checkSchema>;
+export type Claims = z.infer<typeof claimsSchema>;
+export type Evidence = z.infer<typeof evidenceSchema>;
+export type Resources = z.infer<typeof resourcesSchema>;
+
+export function isEventType(type: string): type is EventType {
+  return Object.hasOwn(eventCatalog, type);
+}

@@ -1,0 +1,12 @@
+/**
+ * The log of Vouch: append, read and follow events on JetStream, an in-memory twin of it, and the definition of the bus
+ * (streams, buckets, consumers and who may touch which subject). The invariant it keeps: an acknowledged event is stored
+ * exactly once at the position its author expected, and no reader ever passes a hole or an event it cannot attribute.
+ */
+export * from './bus/bus-user.js';
+export * from './bus/connect-bus.js';
+export * from './event-store.js';
+export * from './event-store-errors.js';
+export * from './jetstream/jetstream-event-store.js';
+export * from './memory-event-store.js';
+export { matchesFilter } from './subject-filter.js';

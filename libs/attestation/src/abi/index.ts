@@ -1,0 +1,2 @@
+export * from './parse-quote.js';
+export * from './parsed-quote.js';

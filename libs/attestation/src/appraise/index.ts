@@ -1,0 +1,3 @@
+export * from './appraise.js';
+export * from './appraised-evidence.js';
+export * from './policy.js';

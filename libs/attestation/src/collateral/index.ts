@@ -1,0 +1,2 @@
+export * from './collateral-client.js';
+export * from './quote-collateral.js';

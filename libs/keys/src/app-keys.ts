@@ -1,0 +1,78 @@
+import { deriveDhSecret, deriveKey, deriveP256 } from './derive.js';
+import { x25519PublicKey } from './env-key.js';
+import { InvalidKeyError } from './errors.js';
+import { assertK256Scalar, k256PublicKey, recoverK256Keccak, signK256Keccak } from './k256.js';
+import type { P256Key } from './p256.js';
+import type { RootKeys } from './root-keys.js';
+
+const APP_ID_BYTES = 20;
+
+/** Everything one attested instance receives, and the public halves. All 32 bytes unless stated. */
+export interface AppKeys {
+  readonly diskCryptKey: Uint8Array;
+  /** X25519 secret, unclamped. */
+  readonly envCryptKey: Uint8Array;
+  readonly envPublicKey: Uint8Array;
+  /** secp256k1 scalar. */
+  readonly k256Key: Uint8Array;
+  /** Compressed, 33 bytes. */
+  readonly k256PublicKey: Uint8Array;
+  /** 65 bytes by the root k256 key: see {@link appKeyStatement}. */
+  readonly k256Signature: Uint8Array;
+}
+
+/**
+ * The keys of an app (and, for the disk key, of an instance) as dstack's KMS derives them (dstack-kms §7). `appId` has 20
+ * bytes; `instanceId` has 20, or 0 for apps without an instance id. Throws InvalidKeyError.
+ */
+export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uint8Array): AppKeys {
+  assertAppId(appId);
+  if (instanceId.length !== 0 && instanceId.length !== APP_ID_BYTES) {
+    throw new InvalidKeyError('an instance id has 20 bytes (or none)');
+  }
+  const diskCryptKey = root.useCaScalar((ca) => deriveDhSecret(ca, [appId, instanceId, 'app-disk-crypt-key']));
+  const envCryptKey = deriveEnvCryptKey(root, appId);
+  const k256Key = root.useK256Scalar((k256) => deriveKey(k256, [appId, 'app-key'], 32));
+  assertK256Scalar(k256Key);
+  const publicKey = k256PublicKey(k256Key);
+  return {
+    diskCryptKey,
+    envCryptKey,
+    envPublicKey: x25519PublicKey(envCryptKey),
+    k256Key,
+    k256PublicKey: publicKey,
+    k256Signature: root.useK256Scalar((k256) => signK256Keccak(k256, appKeyStatement(appId, publicKey))),
+  };
+}
+
+/** X25519 secret of an app's encrypted environment. */
+export function deriveEnvCryptKey(root: RootKeys, appId: Uint8Array): Uint8Array {
+  assertAppId(appId);
+  return root.useCaScalar((ca) => deriveDhSecret(ca, [appId, 'env-encrypt-key']));
+}
+
+/** The app's CA key: deterministic, while its certificate may be minted again. */
+export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): P256Key {
+  assertAppId(appId);
+  return root.useCaScalar((ca) => deriveP256(ca, [appId, 'app-ca']));
+}
+
+/** What k256_signature signs: "dstack-kms-issued" ":" app id (20) compressed public key (33). */
+export function appKeyStatement(appId: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from('dstack-kms-issued:'), appId, publicKey]);
+}
+
+/** True when the KMS whose compressed secp256k1 root key is given issued this app key to this app. */
+export function verifyAppKeySignature(options: {
+  readonly kmsK256PublicKey: Uint8Array;
+  readonly appId: Uint8Array;
+  readonly appPublicKey: Uint8Array;
+  readonly signature: Uint8Array;
+}): boolean {
+  const signer = recoverK256Keccak(appKeyStatement(options.appId, options.appPublicKey), options.signature);
+  return signer !== undefined && Buffer.compare(signer, options.kmsK256PublicKey) === 0;
+}
+
+function assertAppId(appId: Uint8Array): void {
+  if (appId.length !== APP_ID_BYTES) throw new InvalidKeyError('an app id has 20 bytes');
+}

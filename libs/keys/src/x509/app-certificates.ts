@@ -1,0 +1,97 @@
+import type { CertificateUsage } from '../certificate-request.js';
+import type { P256Key } from '../p256.js';
+import { p256FromScalar } from '../p256.js';
+import type { RootKeys } from '../root-keys.js';
+import { type MintedCertificate, mintCertificate, type WrappedExtension } from './certificate.js';
+
+/** Extensions of dstack's RA-TLS profile (dstack-kms §8). */
+const OID_APP_ID = '1.3.6.1.4.1.62397.1.3';
+const OID_SPECIAL_USAGE = '1.3.6.1.4.1.62397.1.4';
+
+const ROOT_CA = { organization: 'Dstack', commonName: 'Dstack KMS CA' } as const;
+const APP_CA = { organization: 'Dstack', commonName: 'Dstack App CA' } as const;
+/** dstack's start of validity unless a request says otherwise. */
+const EPOCH_1975 = new Date('1975-01-01T00:00:00Z');
+const DAY_MS = 86_400_000;
+const VALIDITY_DAYS = 3650;
+
+/** The KMS root CA certificate, self-signed, path length 1. Deterministic but for `now` and the signature nonce. */
+export function mintRootCa(root: RootKeys, now: Date): MintedCertificate {
+  return root.useCaScalar((scalar) => {
+    const key = p256FromScalar(scalar);
+    return mintCertificate({
+      subject: ROOT_CA,
+      subjectSpki: key.spki,
+      issuer: ROOT_CA,
+      issuerSpki: key.spki,
+      issuerKey: key.privateKey,
+      notBefore: EPOCH_1975,
+      notAfter: afterDays(now, VALIDITY_DAYS),
+      ca: { pathLength: 1 },
+    });
+  });
+}
+
+/** The App CA certificate of an app (20-byte id), signed by the root CA key, path length 0, usage `app:ca`. */
+export function mintAppCa(root: RootKeys, appCaKey: P256Key, appId: Uint8Array, now: Date): MintedCertificate {
+  return root.useCaScalar((scalar) => {
+    const key = p256FromScalar(scalar);
+    return mintCertificate({
+      subject: APP_CA,
+      subjectSpki: appCaKey.spki,
+      issuer: ROOT_CA,
+      issuerSpki: key.spki,
+      issuerKey: key.privateKey,
+      notBefore: EPOCH_1975,
+      notAfter: afterDays(now, VALIDITY_DAYS),
+      ca: { pathLength: 0 },
+      wrappedExtensions: appExtensions(appId, 'app:ca'),
+    });
+  });
+}
+
+export interface AppLeaf {
+  readonly appCaKey: P256Key;
+  /** 20 bytes. */
+  readonly appId: Uint8Array;
+  /** DER SubjectPublicKeyInfo, P-256. */
+  readonly publicKey: Uint8Array;
+  /** Common name; may be empty. */
+  readonly subject: string;
+  readonly organization?: string;
+  readonly altNames: readonly string[];
+  readonly usages: readonly CertificateUsage[];
+  readonly now: Date;
+  /** Absent: 1975-01-01, as dstack does. */
+  readonly notBefore?: Date;
+  /** Absent: 3650 days after `now`. */
+  readonly notAfter?: Date;
+}
+
+/** An app's leaf certificate, signed by its App CA key: app id and usage `app:custom`. */
+export function mintAppLeaf(leaf: AppLeaf): MintedCertificate {
+  const { organization } = leaf;
+  return mintCertificate({
+    subject: { commonName: leaf.subject, ...(organization === undefined ? {} : { organization }) },
+    subjectSpki: leaf.publicKey,
+    issuer: APP_CA,
+    issuerSpki: leaf.appCaKey.spki,
+    issuerKey: leaf.appCaKey.privateKey,
+    notBefore: leaf.notBefore ?? EPOCH_1975,
+    notAfter: leaf.notAfter ?? afterDays(leaf.now, VALIDITY_DAYS),
+    usages: leaf.usages,
+    altNames: leaf.altNames,
+    wrappedExtensions: appExtensions(leaf.appId, 'app:custom'),
+  });
+}
+
+function appExtensions(appId: Uint8Array, usage: string): WrappedExtension[] {
+  return [
+    { oid: OID_APP_ID, content: appId },
+    { oid: OID_SPECIAL_USAGE, content: new TextEncoder().encode(usage) },
+  ];
+}
+
+function afterDays(now: Date, days: number): Date {
+  return new Date(now.getTime() + days * DAY_MS);
+}

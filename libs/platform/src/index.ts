@@ -1,0 +1,1 @@
+export { isAlive, type ProcessIdentity, processIdentity } from './process-identity.js';

@@ -11,6 +11,7 @@ export * from './check.js';
 export * from './collateral/index.js';
 export * from './event-log/index.js';
 export * from './measurements/index.js';
+export * from './process-image/index.js';
 export * from './report-data/index.js';
 export * from './verify/index.js';
 export * from './x509/index.js';

@@ -1,2 +1,14 @@
-export * from './event-log.js';
-export * from './tdx-event.js';
+export { bindEventLog, EVENT_LOG_CHECKS } from './bind-event-log.js';
+export { identityFromEventLog } from './identity.js';
+export { parseEventLog } from './parse-event-log.js';
+export { extendRtmr, isRuntimeEvent, RTMR_BYTES, replayRtmr } from './replay.js';
+export { RUNTIME_EVENT_TYPE, runtimeEventDigest, runtimeEventPreimage } from './runtime-event.js';
+export type {
+  BindEventLogResult,
+  BoundEventLog,
+  EventLogIdentity,
+  IdentityResult,
+  Imr,
+  ParseEventLogResult,
+  TdxEvent,
+} from './tdx-event.js';

@@ -1,3 +1,5 @@
+import { concatBytes, hashBytes, isZero } from '../bytes.js';
+
 /** The measurements `deriveMeasurements` reads: a subset of `TdReport`, each 48 bytes. */
 export interface TdMeasurements {
   readonly mrTd: Uint8Array;
@@ -10,24 +12,31 @@ export interface TdMeasurements {
   readonly mrOwnerConfig: Uint8Array;
 }
 
+/** 32 bytes each. */
 export interface DerivedMeasurements {
-  /** 32 bytes each. */
   readonly mrAggregated: Uint8Array;
   readonly mrSystem: Uint8Array;
   readonly mrKeyProvider: Uint8Array;
 }
 
-/** dstack's derived measurements (dstack-kms §12). For the boot-time form pass rtMr3 replayed until `boot-mr-done` and no key provider. */
-export function deriveMeasurements(_td: TdMeasurements, _keyProviderInfo: Uint8Array | null): DerivedMeasurements {
-  throw new Error('not implemented');
+/**
+ * dstack's derived measurements (dstack-kms §12): mr_key_provider = SHA-256(key-provider payload) or 32 zero bytes;
+ * mr_system = SHA-256(MRTD ‖ RTMR0-2 ‖ mr_key_provider); mr_aggregated = SHA-256(MRTD ‖ RTMR0-3), with the three
+ * configuration fields appended when any of them is not zero. For the boot-time form pass rtMr3 replayed until
+ * `boot-mr-done` and null as key provider.
+ */
+export function deriveMeasurements(td: TdMeasurements, keyProviderInfo: Uint8Array | null): DerivedMeasurements {
+  const boot = concatBytes(td.mrTd, td.rtMr0, td.rtMr1, td.rtMr2);
+  const config = concatBytes(td.mrConfigId, td.mrOwner, td.mrOwnerConfig);
+  const mrKeyProvider = keyProviderInfo === null ? new Uint8Array(32) : hashBytes('sha256', keyProviderInfo);
+  return {
+    mrAggregated: hashBytes('sha256', boot, td.rtMr3, ...(isZero(config) ? [] : [config])),
+    mrSystem: hashBytes('sha256', boot, mrKeyProvider),
+    mrKeyProvider,
+  };
 }
 
-/** SHA-256(PPID), 32 bytes. */
-export function deviceId(_ppid: Uint8Array): Uint8Array {
-  throw new Error('not implemented');
-}
-
-/** mr_config_id version 1: 01 ‖ compose hash ‖ 15 zero bytes (48 bytes). */
-export function mrConfigIdV1(_composeHash: Uint8Array): Uint8Array {
-  throw new Error('not implemented');
+/** SHA-256(PPID), 32 bytes: dstack's device id on TDX. */
+export function deviceId(ppid: Uint8Array): Uint8Array {
+  return hashBytes('sha256', ppid);
 }

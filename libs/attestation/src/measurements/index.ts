@@ -1,1 +1,2 @@
 export * from './derive-measurements.js';
+export * from './mr-config-id.js';

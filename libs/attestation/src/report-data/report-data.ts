@@ -1,3 +1,6 @@
+import { keccak_256, keccak_384, keccak_512 } from '@noble/hashes/sha3.js';
+import { concatBytes, hashBytes } from '../bytes.js';
+
 export const REPORT_DATA_HASHES = [
   'sha256',
   'sha384',
@@ -12,27 +15,49 @@ export const REPORT_DATA_HASHES = [
 ] as const;
 export type ReportDataHash = (typeof REPORT_DATA_HASHES)[number];
 
-/** 64 bytes: hash(tag ‖ ":" ‖ content), zero-padded right. `raw`: content as is, exactly 64 bytes, no tag. @throws RangeError */
-export function reportData(_tag: string, _content: Uint8Array, _hash: ReportDataHash = 'sha512'): Uint8Array {
-  throw new Error('not implemented');
+/** Size of a report's data field, in bytes. */
+export const REPORT_DATA_BYTES = 64;
+
+const KECCAK = { keccak256: keccak_256, keccak384: keccak_384, keccak512: keccak_512 } as const;
+
+/**
+ * dstack's report data (dstack-kms §8): hash(tag ‖ ":" ‖ content), zero-padded on the right to 64 bytes. `raw` takes the
+ * content as it is, without the tag.
+ * @throws RangeError when `raw` content is not 64 bytes.
+ */
+export function reportData(tag: string, content: Uint8Array, hash: ReportDataHash = 'sha512'): Uint8Array {
+  if (hash === 'raw') {
+    if (content.length !== REPORT_DATA_BYTES)
+      throw new RangeError(`raw report data has 64 bytes, not ${content.length}`);
+    return content.slice();
+  }
+  const preimage = concatBytes(Buffer.from(`${tag}:`, 'utf8'), content);
+  const padded = new Uint8Array(REPORT_DATA_BYTES);
+  padded.set(digest(hash, preimage));
+  return padded;
+}
+
+function digest(hash: Exclude<ReportDataHash, 'raw'>, preimage: Uint8Array): Uint8Array {
+  if (hash === 'keccak256' || hash === 'keccak384' || hash === 'keccak512') return KECCAK[hash](preimage);
+  return hashBytes(hash, preimage);
 }
 
 /** Tag `app-data`. */
-export function appReportData(_content: Uint8Array, _hash: ReportDataHash = 'sha512'): Uint8Array {
-  throw new Error('not implemented');
+export function appReportData(content: Uint8Array, hash: ReportDataHash = 'sha512'): Uint8Array {
+  return reportData('app-data', content, hash);
 }
 
-/** Tag `ratls-cert`; content is the DER SubjectPublicKeyInfo. */
-export function ratlsReportData(_spkiDer: Uint8Array): Uint8Array {
-  throw new Error('not implemented');
+/** Tag `ratls-cert`; content is the full DER SubjectPublicKeyInfo (91 bytes for P-256). */
+export function ratlsReportData(spkiDer: Uint8Array): Uint8Array {
+  return reportData('ratls-cert', spkiDer);
 }
 
-/** Tag `kms-root-ca`; content is the DER SubjectPublicKeyInfo of the root CA. */
-export function kmsRootReportData(_content: Uint8Array): Uint8Array {
-  throw new Error('not implemented');
+/** Tag `kms-root-ca`. */
+export function kmsRootReportData(content: Uint8Array): Uint8Array {
+  return reportData('kms-root-ca', content);
 }
 
-/** What a guest's grant request binds: SHA-512("vouch-grant-v1:" ‖ canonical JSON of the claims), 64 bytes. */
-export function grantReportData(_canonicalClaims: string): Uint8Array {
-  throw new Error('not implemented');
+/** What a guest's grant request binds: SHA-512("vouch-grant-v1:" ‖ RFC 8785 JSON of the claims, UTF-8), 64 bytes. */
+export function grantReportData(canonicalClaims: string): Uint8Array {
+  return reportData('vouch-grant-v1', Buffer.from(canonicalClaims, 'utf8'));
 }

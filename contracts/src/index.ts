@@ -13,5 +13,12 @@ export {
   compileContracts,
 } from './compile.js';
 export { type AppOptions, deployApp, deployKms, type KmsDeployment } from './deploy.js';
-export { approveCompose, approveOsImage, registerApp, revokeCompose, revokeOsImage } from './manage.js';
+export {
+  approveCompose,
+  approveOsImage,
+  PolicyChangeRefusedError,
+  registerApp,
+  revokeCompose,
+  revokeOsImage,
+} from './manage.js';
 export { jsonRpcProvider, privateKeySigner } from './provider.js';

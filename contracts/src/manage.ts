@@ -1,4 +1,4 @@
-import type { BaseContract, Signer } from 'ethers';
+import { type BaseContract, isError, type Signer } from 'ethers';
 import { addressOf, appContract, kmsContract } from './abi.js';
 
 /** Lets releases with this compose hash (32 bytes hex) of the app boot; waits until the change is in a block. */
@@ -24,9 +24,26 @@ export async function registerApp(signer: Signer, kms: string, appId: string): P
   await send(kmsContract(kms, signer), 'registerApp', addressOf(appId));
 }
 
+/** The contract refused a change, for example because the signer is not its owner. */
+export class PolicyChangeRefusedError extends Error {
+  readonly code = 'policy-change-refused';
+  readonly retryable = false;
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'PolicyChangeRefusedError';
+  }
+}
+
 async function send(contract: BaseContract, method: string, argument: string): Promise<void> {
-  const transaction = await contract.getFunction(method)(argument);
-  await transaction.wait();
+  try {
+    const transaction = await contract.getFunction(method)(argument);
+    await transaction.wait();
+  } catch (cause) {
+    if (!isError(cause, 'CALL_EXCEPTION')) throw cause;
+    const decoded = cause.data === null ? null : contract.interface.parseError(cause.data);
+    const reason = cause.reason ?? (decoded === null ? cause.shortMessage : `${decoded.name}(${decoded.args.join()})`);
+    throw new PolicyChangeRefusedError(`${method} was refused: ${reason}`, { cause });
+  }
 }
 
 function prefixed(hex: string): string {

@@ -28,25 +28,29 @@ export function sealEnv(envPublicKey: Uint8Array, variables: readonly EnvVariabl
 
 /**
  * Opens an encrypted env blob with the app's X25519 secret. Throws SealOpenError, or PayloadFormError for a plaintext
- * that is not a list of variables within the limits (1024 variables, names as in a shell, 128 KiB each, 1 MiB in all).
- * Which names an app may receive (`allowed_envs`) is the caller's to decide. An empty name is kept as dstack keeps it.
+ * that is not a list of variables within the limits (1024 variables, 128 KiB each, 1 MiB in all). Which names an app may
+ * receive (`allowed_envs`, {@link isEnvName}) is the caller's to decide.
  */
 export function openEnv(envCryptKey: Uint8Array, blob: Uint8Array): EnvVariable[] {
+  const plain = openEnvBlob(envCryptKey, blob);
+  try {
+    return readVariables(new TextDecoder().decode(plain));
+  } finally {
+    plain.fill(0);
+  }
+}
+
+/** The blob's raw plaintext (secret). Throws SealOpenError. */
+export function openEnvBlob(envCryptKey: Uint8Array, blob: Uint8Array): Uint8Array {
   if (blob.length < CIPHERTEXT_AT + TAG_BYTES) throw new SealOpenError('the encrypted environment');
   const key = x25519SharedSecret(envCryptKey, blob.subarray(0, NONCE_AT));
   const decipher = createDecipheriv('aes-256-gcm', key, blob.subarray(NONCE_AT, CIPHERTEXT_AT));
   decipher.setAuthTag(blob.subarray(blob.length - TAG_BYTES));
-  let text: string;
   try {
-    const plain = Buffer.concat([
-      decipher.update(blob.subarray(CIPHERTEXT_AT, blob.length - TAG_BYTES)),
-      decipher.final(),
-    ]);
-    text = new TextDecoder('utf-8', { fatal: true }).decode(plain);
+    return Buffer.concat([decipher.update(blob.subarray(CIPHERTEXT_AT, blob.length - TAG_BYTES)), decipher.final()]);
   } catch (cause) {
     throw new SealOpenError('the encrypted environment', { cause });
   }
-  return readVariables(text);
 }
 
 /** True for a name a process environment can carry. */

@@ -260,6 +260,8 @@ export const eventCatalog = {
       keys: z.strictObject({ hpke: hex32, wireguard: hex32, tls: hex.length(182) }),
       address: z.ipv4(),
       ports: z.array(portField).max(32),
+      /** App id of the gateway at the pinned block, or empty: part of the payload, which must be re-makeable from here. */
+      gatewayAppId: z.string().regex(/^([0-9a-f]{40})?$/),
       /** SHA-256 of the sealed payload bytes: the event never carries the payload. */
       payloadHash: hex32,
     }),

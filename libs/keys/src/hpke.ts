@@ -39,9 +39,35 @@ export async function sealPayload(
   requestId: string,
   plaintext: Uint8Array,
 ): Promise<SealedPayload> {
+  return await seal(recipient, requestId, plaintext, undefined);
+}
+
+/**
+ * {@link sealPayload} with the ephemeral key taken from 32 secret bytes (DeriveKeyPair of RFC 9180) instead of chance, so
+ * that the same input gives the same bytes again. `seed` must be a secret function of recipient, request id AND
+ * plaintext: two plaintexts under one seed would share an AES-GCM key and nonce. Throws InvalidKeyError.
+ */
+export async function sealPayloadRepeatably(
+  recipient: Uint8Array,
+  requestId: string,
+  plaintext: Uint8Array,
+  seed: Uint8Array,
+): Promise<SealedPayload> {
+  if (seed.length !== KEY_BYTES) throw new InvalidKeyError('a sealing seed has 32 bytes');
+  return await seal(recipient, requestId, plaintext, seed);
+}
+
+async function seal(
+  recipient: Uint8Array,
+  requestId: string,
+  plaintext: Uint8Array,
+  seed: Uint8Array | undefined,
+): Promise<SealedPayload> {
   const recipientPublicKey = await importKey(recipient, true);
+  const ephemeral = seed === undefined ? {} : { ekm: exact(seed) };
   try {
-    const { enc, ct } = await suite.seal({ recipientPublicKey, info: infoOf(requestId) }, exact(plaintext));
+    const context = { recipientPublicKey, info: infoOf(requestId), ...ephemeral };
+    const { enc, ct } = await suite.seal(context, exact(plaintext));
     return { enc: new Uint8Array(enc), ciphertext: new Uint8Array(ct) };
   } catch (cause) {
     throw new InvalidKeyError('the recipient key cannot be sealed to', { cause });

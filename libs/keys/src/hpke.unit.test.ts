@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { InvalidKeyError, PayloadFormError, SealOpenError } from './errors.js';
 import { decodeGrantPayload, encodeGrantPayload, type GrantPayload } from './grant-payload.js';
-import { generateHpkeKeyPair, openPayload, payloadHashOf, sealPayload } from './hpke.js';
+import { generateHpkeKeyPair, openPayload, payloadHashOf, sealPayload, sealPayloadRepeatably } from './hpke.js';
 import { RootKeys } from './root-keys.js';
 import { mintRootCa } from './x509/app-certificates.js';
 
@@ -75,5 +75,19 @@ describe('grant payload', () => {
     expect(() => decodeGrantPayload(Buffer.from(`{"k256Key":"${secret}`))).toThrow(
       new PayloadFormError('the grant payload is not UTF-8 JSON'),
     );
+  });
+
+  it('seals repeatably from a secret seed, and differently for another request or seed', async () => {
+    const pair = await generateHpkeKeyPair();
+    const plaintext = new TextEncoder().encode('payload');
+    const seed = new Uint8Array(32).fill(7);
+    const first = await sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed);
+    expect(await sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed)).toEqual(first);
+    expect(await openPayload(pair.privateKey, 'r1', first)).toEqual(plaintext);
+    const otherSeed = await sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, new Uint8Array(32).fill(8));
+    expect(otherSeed.enc).not.toEqual(first.enc);
+    const otherRequest = await sealPayloadRepeatably(pair.publicKey, 'r2', plaintext, seed);
+    expect(otherRequest.ciphertext).not.toEqual(first.ciphertext);
+    await expect(sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed.subarray(1))).rejects.toThrow('32 bytes');
   });
 });

@@ -8,6 +8,19 @@ export class EventStoreUnavailableError extends Error {
   }
 }
 
+/** The bus refuses this user a subject that the request needs. Its permissions, not the request, must change. */
+export class EventStoreForbiddenError extends Error {
+  readonly code = 'event-store-forbidden';
+  readonly retryable = false;
+  constructor(
+    readonly subject: string,
+    options?: ErrorOptions,
+  ) {
+    super(`the bus refuses this user the subject ${subject}`, options);
+    this.name = 'EventStoreForbiddenError';
+  }
+}
+
 /**
  * An unfiltered read met another position than the next one: events are missing or the log was damaged. On a stream
  * that never deletes this cannot happen in health. Stop, alarm, repair from the copy; never skip.

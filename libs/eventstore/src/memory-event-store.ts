@@ -1,6 +1,7 @@
 import { type AuthoredEvent, type KeyDirectory, readEvent, verifyAuthor } from '@vouch/domain';
 import type { AppendOutcome, EventStore, ReadOptions, StoredEvent } from './event-store.js';
 import { EventStoreUnavailableError, SequenceGapError, StreamWentBackError } from './event-store-errors.js';
+import { assertPosition } from './position.js';
 import { openStored, type RawStoredMessage } from './stored-event.js';
 import { matchesAnyFilter } from './subject-filter.js';
 
@@ -58,12 +59,13 @@ export class MemoryEventStore implements EventStore {
 
   async append(event: AuthoredEvent, expectedLastSeq: number): Promise<AppendOutcome> {
     this.#assertAvailable();
+    assertPosition('expectedLastSeq', expectedLastSeq, 0);
     const { subject, id } = event.envelope;
     verifyAuthor(readEvent(event.bytes, subject), this.#directory);
     const next = this.#messages.find((message) => message.subject === subject && message.seq > expectedLastSeq);
     if (next !== undefined) {
       // The one event that may stand at this expected position: mine (a repeat) or another's (a conflict).
-      if (readEvent(next.bytes, subject).envelope.id === id) return { ok: true, seq: next.seq, duplicate: true };
+      if (openStored(next, this.#directory).envelope.id === id) return { ok: true, seq: next.seq, duplicate: true };
       return { ok: false, code: 'conflict', lastSeq: this.#lastRaw(subject)?.seq ?? 0 };
     }
     const last = this.#lastRaw(subject)?.seq ?? 0;
@@ -102,6 +104,7 @@ export class MemoryEventStore implements EventStore {
   async *read(options: ReadOptions): AsyncGenerator<StoredEvent> {
     const { filters, follow, signal } = options;
     const unfiltered = filters === undefined || filters.length === 0;
+    assertPosition('fromSeq', options.fromSeq, 1);
     this.#assertAvailable();
     const end = this.#nextSeq - 1;
     let position = options.fromSeq - 1;

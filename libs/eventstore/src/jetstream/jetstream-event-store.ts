@@ -1,7 +1,15 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { AuthoredEvent, KeyDirectory } from '@vouch/domain';
+import { type AuthoredEvent, type KeyDirectory, readEvent, verifyAuthor } from '@vouch/domain';
+import { STREAM_NAMES } from '../bus/bus-definition.js';
 import type { AppendOutcome, EventStore, ReadOptions, StoredEvent } from '../event-store.js';
-import { EventStoreUnavailableError } from '../event-store-errors.js';
+import { EventStoreForbiddenError, EventStoreUnavailableError } from '../event-store-errors.js';
+import { assertPosition } from '../position.js';
+import { openStored } from '../stored-event.js';
+import { appendEvent } from './append-event.js';
+import { FilteredConsumerReader } from './filtered-consumer-reader.js';
+import { LogApi, throwIfForbidden } from './log-api.js';
+import { LogReader } from './log-reader.js';
+import { MessageGetReader, type SubjectReader } from './subject-reader.js';
 
 export interface JetStreamEventStoreOptions {
   readonly connection: NatsConnection;
@@ -10,33 +18,71 @@ export interface JetStreamEventStoreOptions {
   readonly streamName?: string;
   /**
    * How single subjects are read: `message-get` asks the stream leader (default); `filtered-consumer` uses a short-lived
-   * consumer bound to the subject, so that permissions can hold a host worker to its own subjects.
+   * consumer bound to the subject, so that permissions can hold a host worker to its own subjects; `read` is then refused.
    */
   readonly readMode?: 'message-get' | 'filtered-consumer';
+  /** One request to the server may take this long, ms. Default 2,000. */
+  readonly requestTimeoutMs?: number;
+  /** An append or a finite read gives up after this long without a settled answer, ms. Default 15,000. */
+  readonly deadlineMs?: number;
 }
 
-/** The event store on JetStream. */
+/** The event store on JetStream. Behaves alike on every server version from the floor up. */
 export class JetStreamEventStore implements EventStore {
-  constructor(readonly options: JetStreamEventStoreOptions) {}
+  readonly #api: LogApi;
+  readonly #reader: SubjectReader;
+  readonly #directory: KeyDirectory;
+  readonly #deadlineMs: number;
 
-  async append(_event: AuthoredEvent, _expectedLastSeq: number): Promise<AppendOutcome> {
-    throw new EventStoreUnavailableError('not connected');
+  constructor(options: JetStreamEventStoreOptions) {
+    const requestTimeoutMs = options.requestTimeoutMs ?? 2_000;
+    this.#api = new LogApi(options.connection, options.streamName ?? STREAM_NAMES.events, requestTimeoutMs);
+    this.#reader =
+      options.readMode === 'filtered-consumer'
+        ? new FilteredConsumerReader(this.#api, requestTimeoutMs)
+        : new MessageGetReader(this.#api);
+    this.#directory = options.directory;
+    this.#deadlineMs = options.deadlineMs ?? 15_000;
   }
 
-  async readSubject(_subject: string): Promise<StoredEvent[]> {
-    throw new EventStoreUnavailableError('not connected');
+  async append(event: AuthoredEvent, expectedLastSeq: number): Promise<AppendOutcome> {
+    assertPosition('expectedLastSeq', expectedLastSeq, 0);
+    // One unattributable event stops every reader, so it is refused before it reaches the log.
+    verifyAuthor(readEvent(event.bytes, event.envelope.subject), this.#directory);
+    const limits = { deadlineMs: this.#deadlineMs };
+    return appendEvent(this.#api, this.#reader, this.#directory, event, expectedLastSeq, limits);
   }
 
-  async lastOf(_subject: string): Promise<StoredEvent | undefined> {
-    throw new EventStoreUnavailableError('not connected');
+  async readSubject(subject: string): Promise<StoredEvent[]> {
+    const messages = await this.#answered(subject, () => this.#reader.after(subject, 0));
+    return messages.map((message) => openStored(message, this.#directory));
   }
 
-  async lastSeq(): Promise<number> {
-    throw new EventStoreUnavailableError('not connected');
+  async lastOf(subject: string): Promise<StoredEvent | undefined> {
+    const last = await this.#answered(subject, () => this.#reader.last(subject));
+    return last === undefined ? undefined : openStored(last, this.#directory);
   }
 
-  // biome-ignore lint/correctness/useYield: signature first
-  async *read(_options: ReadOptions): AsyncGenerator<StoredEvent> {
-    throw new EventStoreUnavailableError('not connected');
+  lastSeq(): Promise<number> {
+    return this.#answered(this.#api.streamName, () => this.#api.lastSeq());
+  }
+
+  async *read(options: ReadOptions): AsyncGenerator<StoredEvent> {
+    if (this.#reader instanceof FilteredConsumerReader) {
+      // Its user may not pull from consumers, which could be another service's.
+      throw new EventStoreForbiddenError(`$JS.API.CONSUMER.MSG.NEXT.${this.#api.streamName}.*`);
+    }
+    const reader = new LogReader(this.#api, options, this.#deadlineMs);
+    for await (const message of reader.messages()) yield openStored(message, this.#directory);
+  }
+
+  /** Turns any failure to get an answer into the one error callers retry on. */
+  async #answered<T>(what: string, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      throwIfForbidden(error);
+      throw new EventStoreUnavailableError(`${what}: the event store did not answer`, { cause: error });
+    }
   }
 }

@@ -1,0 +1,2 @@
+export * from './app-compose.js';
+export * from './app-decider.js';

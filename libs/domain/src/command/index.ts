@@ -1,0 +1,3 @@
+export * from './command.js';
+export * from './decide-command.js';
+export * from './derived-ids.js';

@@ -1,0 +1,2 @@
+export * from './guest-address.js';
+export * from './instance-decider.js';

@@ -11,6 +11,7 @@ export { locateNatsServer, NATS_VERSION_FLOOR } from './nats-binary.js';
 export { type NatsOptions, startNats } from './nats-server.js';
 export { assertPortFree, freePort, portHolder } from './ports.js';
 export { type PostgresOptions, startPostgres } from './postgres.js';
+export { isAlive, type ProcessIdentity, processIdentity } from '../process-identity.js';
 export { type RedisOptions, startRedis } from './redis.js';
 export { locateRedisServer, type RedisBinary } from './redis-binary.js';
 export { defaultCacheDir, type ServerBinary } from './server-binary.js';

@@ -1,0 +1,15 @@
+import { appendBench } from './append.js';
+import { deployBench } from './deploy.js';
+import { type Bench, runBench } from './harness.js';
+
+const benches: readonly Bench[] = [appendBench, deployBench];
+
+const [name] = process.argv.slice(2);
+const bench = benches.find((candidate) => candidate.name === name);
+if (bench !== undefined) {
+  await runBench(bench);
+} else {
+  console.log('usage: npm run bench -- <name>\n');
+  for (const { name: known, summary } of benches) console.log(`  ${known.padEnd(10)} ${summary}`);
+  process.exitCode = name === undefined ? 0 : 1;
+}

@@ -6,6 +6,7 @@
 export * from './bus/bus-definition.js';
 export * from './bus/bus-errors.js';
 export * from './bus/bus-user.js';
+export * from './bus/bus-user-key.js';
 export * from './bus/connect-bus.js';
 export * from './bus/nats-permissions.js';
 export * from './bus/nats-server-config.js';

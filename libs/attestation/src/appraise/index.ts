@@ -1,3 +1,5 @@
-export * from './appraise.js';
-export * from './appraised-evidence.js';
-export * from './policy.js';
+export { APPRAISE_CHECKS, appraise } from './appraise.js';
+export type { AppraisedEvidence, AppraiseResult } from './appraised-evidence.js';
+export type { AppraisalPolicy, ReferenceValues } from './policy.js';
+export { readTdAttributes, type TdAttributes } from './td-attributes.js';
+export { unsafeNames } from './unsafe-names.js';

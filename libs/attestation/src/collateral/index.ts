@@ -1,2 +1,2 @@
 export * from './collateral-client.js';
-export * from './quote-collateral.js';
+export type { QuoteCollateralV3 } from './quote-collateral.js';

@@ -1,4 +1,11 @@
-export * from './tcb-status.js';
-export * from './trust-anchor.js';
-export * from './verified-quote.js';
-export * from './verify-quote.js';
+export { NAME_PHRASES } from './collateral-signatures.js';
+export { TCB_STATUSES, type TcbStatus } from './tcb-status.js';
+export {
+  INTEL_SGX_ROOT,
+  InvalidTrustAnchorError,
+  type TrustAnchor,
+  trustAnchorFromDer,
+  trustAnchorFromPem,
+} from './trust-anchor.js';
+export type { TcbFacts, VerifiedQuote, VerifyOptions, VerifyResult } from './verified-quote.js';
+export { VERIFY_CHECKS, verifyQuote } from './verify-quote.js';

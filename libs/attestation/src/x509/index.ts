@@ -1,1 +1,1 @@
-export * from './pck-extension.js';
+export type { PckExtension } from './pck-extension.js';

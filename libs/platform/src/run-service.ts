@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -32,6 +33,8 @@ export interface RunOptions {
   readonly configure?: (app: NestFastifyApplication) => void | Promise<void>;
   /** Address of the HTTP API, read from the application's own configuration; absent: none. */
   readonly listen?: (app: NestFastifyApplication) => ListenAddress;
+  /** Answers the paths of the health listener that are not health or metrics; absent: they are not found. */
+  readonly healthListenerPaths?: (app: NestFastifyApplication) => RequestListener;
   /** After everything is up, before "ready" is logged: start loops here. */
   readonly started?: (app: NestFastifyApplication) => void | Promise<void>;
   /** First step of the shutdown: stop taking work in. */
@@ -84,7 +87,7 @@ class RunningService {
     this.#metrics = app.get(Metrics);
     this.#logger = new PinoLogger({});
     this.#logger.setContext('service');
-    this.#health = new HealthServer(this.#state, this.#metrics);
+    this.#health = new HealthServer(this.#state, this.#metrics, options.healthListenerPaths?.(app));
   }
 
   async start(): Promise<void> {

@@ -1,4 +1,4 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ListenAddress } from '../config/read-config.js';
 import type { Metrics } from './metrics.js';
@@ -11,7 +11,8 @@ import type { ServiceState } from './service-state.js';
 export class HealthServer {
   readonly #server: Server;
 
-  constructor(state: ServiceState, metrics: Metrics) {
+  /** `otherPaths` answers every path that is not one of the three, for a service that has more to show in the open. */
+  constructor(state: ServiceState, metrics: Metrics, otherPaths?: RequestListener) {
     this.#server = createServer((request, response) => {
       if (request.method !== 'GET' && request.method !== 'HEAD') return reply(response, 405, { error: 'GET only' });
       switch (request.url?.split('?')[0]) {
@@ -26,6 +27,7 @@ export class HealthServer {
           );
           return;
         default:
+          if (otherPaths !== undefined) return otherPaths(request, response);
           return reply(response, 404, { error: 'no such path' });
       }
     });

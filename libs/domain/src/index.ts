@@ -4,6 +4,7 @@
  * event has exactly one canonical form, one author service and one subject, all named in one table (event-catalog).
  */
 export * from './app/index.js';
+export * from './asyncapi/asyncapi-document.js';
 export * from './canonical-json.js';
 export * from './command/index.js';
 export * from './decision.js';

@@ -36,6 +36,7 @@ export {
   type BusRequestTransportOptions,
 } from './transport/bus-request-transport.js';
 export type { DurableEvents, OrderedEvents } from './transport/event-subscription.js';
+export { OnEvents, OnRequest } from './transport/handler-decorators.js';
 export { type DeliveryInfo, JetStreamContext } from './transport/jetstream-context.js';
 export { JetStreamTransport, type JetStreamTransportOptions } from './transport/jetstream-transport.js';
 export type { FieldLogger, TransportParts } from './transport/transport-parts.js';

@@ -1,0 +1,29 @@
+import type { BootInfo, BootPolicy } from '@vouch/contracts';
+import type { Evidence } from '@vouch/domain';
+import type { ChallengePlace, ChallengeUse } from '../challenge/challenge-book.js';
+import type { EvidenceOutcome } from '../evidence/appraised-facts.js';
+import type { PlacementView } from '../placement/placement-view.js';
+
+/**
+ * What a decision asks of the world. Each method throws an error with `retryable: true` when its source is away: then
+ * there is no decision yet. Everything else is a value.
+ */
+export interface DecisionPorts {
+  appraise(evidence: Evidence): Promise<EvidenceOutcome>;
+  /** Uses the challenge up for this request; the same request may do so again after a crash. */
+  useChallenge(challenge: string, place: ChallengePlace, requestId: string): Promise<ChallengeUse>;
+  /** The instance and its release as the log has them now. */
+  placement(instanceId: string): Promise<PlacementView>;
+  /** The contract's word at one block. */
+  policy(bootInfo: BootInfo): Promise<BootPolicy>;
+  now(): Date;
+}
+
+export interface DecisionSettings {
+  /** Oldest block a policy may be read at, in seconds. */
+  readonly policyMaxAgeSeconds: number;
+  /** Address of DstackKms, 40 hex digits: policy is what it says. */
+  readonly contract: string;
+  /** Weakenings in force whatever the evidence, each starting with "unsafe". */
+  readonly unsafe: readonly string[];
+}

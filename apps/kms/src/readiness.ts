@@ -1,0 +1,74 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { EventStore } from '@vouch/eventstore';
+import { EVENT_STORE, EventWriter, PinoLogger, pause, ServiceState } from '@vouch/platform';
+import { PolicyChain } from './chain/policy-chain.js';
+import { type KmsConfig, standingWeakenings } from './config/kms-config.js';
+import { announceRoot } from './root/announce-root.js';
+import type { KmsRoot } from './root/root-files.js';
+import { KMS_CONFIG, KMS_ROOT } from './tokens.js';
+
+const HOLD = 'policy chain';
+const CHECK_EVERY_MS = 5_000;
+const RETRY_MS = 500;
+
+/**
+ * Holds readiness until the contract answers and the log knows this root, and again whenever the chain is away. Grants
+ * never wait for this: a request that needs the chain while it is away is simply delivered again.
+ */
+@Injectable()
+export class Readiness implements OnApplicationShutdown {
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(KMS_CONFIG) private readonly config: KmsConfig,
+    @Inject(KMS_ROOT) private readonly root: KmsRoot,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    private readonly writer: EventWriter,
+    private readonly chain: PolicyChain,
+    private readonly state: ServiceState,
+    private readonly logger: PinoLogger,
+  ) {
+    logger.setContext('readiness');
+  }
+
+  start(): void {
+    this.state.hold(HOLD, 'not asked yet');
+    this.#running = this.#run();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    this.chain.close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    let isAnnounced = false;
+    let isReachable = false;
+    while (!signal.aborted) {
+      try {
+        const chainId = await this.chain.reachable();
+        if (!isAnnounced) await this.#announce(chainId);
+        isAnnounced = true;
+        if (!isReachable) this.logger.info({ chainId, contract: this.chain.contract }, 'the policy chain answers');
+        isReachable = true;
+        this.state.release(HOLD);
+      } catch (error) {
+        const { message } = error as Error;
+        if (isReachable || this.state.reasons[HOLD] !== message) this.logger.warn({ reason: message }, 'not ready');
+        isReachable = false;
+        this.state.hold(HOLD, message);
+      }
+      await pause(isReachable ? CHECK_EVERY_MS : RETRY_MS, signal);
+    }
+  }
+
+  async #announce(chainId: number): Promise<void> {
+    const { KMS_ID: kmsId, KMS_CONTRACT_ADDR: contract } = this.config;
+    const announcement = { kmsId, contract, chainId, unsafe: standingWeakenings(this.config) };
+    const outcome = await announceRoot(this.root, announcement, this.store, this.writer);
+    this.logger.info({ kmsId, outcome }, 'root announced in the log');
+  }
+}

@@ -1,0 +1,4 @@
+/** KmsConfig. */
+export const KMS_CONFIG = Symbol('KMS_CONFIG');
+/** KmsRoot: the opened root keys. */
+export const KMS_ROOT = Symbol('KMS_ROOT');

@@ -10,6 +10,7 @@ export * from './bus/bus-user-key.js';
 export * from './bus/connect-bus.js';
 export * from './bus/nats-permissions.js';
 export * from './bus/nats-server-config.js';
+export * from './bus/open-bucket.js';
 export * from './bus/provision-bus.js';
 export * from './bus/server-version.js';
 export * from './event-store.js';

@@ -9,7 +9,7 @@ export interface ConnectBusOptions {
   readonly inboxPrefix: string;
 }
 
-/** Connects with an NKey. Waits for the first connection and reconnects for ever with a back-off. */
+/** Connects with an NKey. Rejects when the first connection fails; later ones are tried for ever. */
 export async function connectBus(options: ConnectBusOptions): Promise<NatsConnection> {
   return connect({
     servers: options.servers,

@@ -2,6 +2,7 @@ import { type ConsumerConfig, JetStreamApiCodes, JetStreamApiError, jetstream, P
 import { createInbox, headers, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
 import { EventStoreForbiddenError, EventStoreUnavailableError } from '../event-store-errors.js';
 import type { RawStoredMessage } from '../stored-event.js';
+import { ReconnectWatch } from './reconnect-watch.js';
 
 /** What the server says when it made a consumer. */
 export interface CreatedConsumer {
@@ -15,11 +16,15 @@ type MessageQuery = { last_by_subj: string } | { seq: number; next_by_subj: stri
 
 /** The few JetStream API requests the log needs, with nothing retried: every error reaches the caller. */
 export class LogApi {
+  readonly reconnects: ReconnectWatch;
+
   constructor(
     readonly connection: NatsConnection,
     readonly streamName: string,
     private readonly requestTimeoutMs: number,
-  ) {}
+  ) {
+    this.reconnects = new ReconnectWatch(connection);
+  }
 
   /** Publishes with the expected last position of the subject; resolves with the stored position. */
   async publish(subject: string, bytes: Uint8Array, expectedLastSeq: number): Promise<number> {

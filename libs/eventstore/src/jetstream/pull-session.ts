@@ -18,7 +18,8 @@ const STATUS_CONFLICT = 409;
 
 /**
  * Pulls from one consumer. The next batch is asked for only when the caller has taken everything, which is the
- * back-pressure. A lost delivery, a vanished consumer or a silent server ends the session; its owner opens another.
+ * back-pressure. A lost delivery, a vanished consumer, a new connection or a silent server ends the session; its owner
+ * opens another.
  */
 export class PullSession {
   /** Set by the owner when a finite read is through. */
@@ -32,6 +33,7 @@ export class PullSession {
   #receivedInPull = 0;
   #ended = false;
   #wake: (() => void) | undefined;
+  readonly #stopWatching: () => void;
 
   constructor(
     private readonly api: LogApi,
@@ -47,16 +49,18 @@ export class PullSession {
         this.#wake?.();
       },
     });
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    signal?.addEventListener('abort', this.#end, { once: true });
+    this.#stopWatching = api.reconnects.add(this.#end);
   }
 
-  readonly #onAbort = (): void => {
+  readonly #end = (): void => {
     this.#ended = true;
     this.#wake?.();
   };
 
   close(): void {
-    this.signal?.removeEventListener('abort', this.#onAbort);
+    this.signal?.removeEventListener('abort', this.#end);
+    this.#stopWatching();
     this.#subscription.unsubscribe();
   }
 

@@ -13,6 +13,8 @@ const EXIT_CONFIG = 78;
 
 async function main(): Promise<void> {
   process.umask(0o077);
+  // A reader of the log that goes away must not take the registers with it.
+  process.stdout.on('error', () => undefined);
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = readSettings(process.env);
   const simulator = await startSimulator(settings, log, () => new Date());

@@ -1,4 +1,4 @@
-import { QE } from '../quote/quoting-enclave.js';
+import { QE } from '../quote/qe-report.js';
 import { TCB_EVALUATION_DATA_NUMBER } from './tcb-info.js';
 import type { ValidityWindow } from './validity-window.js';
 

@@ -1,9 +1,10 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../atomic-file.js';
 import { PLATFORM } from '../platform.js';
+import { qeReport, rawPublicKey } from '../quote/qe-report.js';
 import { issueCertificate, type Signer } from './certificate.js';
 import { sgxExtension } from './sgx-extension.js';
 
@@ -21,6 +22,8 @@ export interface PlatformPki {
   readonly pckPem: string;
   /** Signs quotes; stable, so that a verifier's cache of the QE block works as on real hardware. */
   readonly attestationKey: KeyObject;
+  /** By the PCK key over the QE report of the attestation key, r ‖ s, 64 bytes: signed once, as certified hardware is. */
+  readonly qeReportSignature: Uint8Array;
   /** Platform provisioning id, 16 bytes; device_id is its SHA-256. */
   readonly ppid: Uint8Array;
   /** First 16 bytes of the quote header's user data. */
@@ -45,6 +48,7 @@ const storedSchema = z.strictObject({
   ppid: hex16,
   platformInstanceId: hex16,
   qeId: hex16,
+  qeReportSignature: z.string().regex(/^[0-9a-f]{128}$/),
   /** PKCS#8 PEM. */
   keys: z.record(z.enum(keyNames), z.string()),
   certificates: z.record(z.enum(certificateNames), z.string()),
@@ -118,6 +122,7 @@ function open(stored: StoredPki, path: string): PlatformPki {
     pckKey: key('pck'),
     pckPem: stored.certificates.pck,
     attestationKey: key('attestation'),
+    qeReportSignature: Buffer.from(stored.qeReportSignature, 'hex'),
     ppid: Buffer.from(stored.ppid, 'hex'),
     qeId: Buffer.from(stored.qeId, 'hex'),
   };
@@ -166,6 +171,10 @@ function createPki(now: Date): StoredPki {
     ppid: ppid.toString('hex'),
     platformInstanceId: platformInstanceId.toString('hex'),
     qeId: randomBytes(16).toString('hex'),
+    qeReportSignature: sign('sha256', qeReport(rawPublicKey(keys.attestation)), {
+      key: keys.pck,
+      dsaEncoding: 'ieee-p1363',
+    }).toString('hex'),
     keys: {
       root: pem(keys.root),
       platformCa: pem(keys.platformCa),

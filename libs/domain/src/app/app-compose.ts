@@ -14,7 +14,7 @@ export interface AppCompose {
   readonly name: string;
   readonly runner: 'docker-compose' | 'nerdctl-compose' | 'bash';
   readonly keyProvider: 'none' | 'kms';
-  /** TCP ports the compose file publishes; empty for a bash app. */
+  /** TCP ports the compose file publishes; for a bash app those its `port_policy` lists. */
   readonly ports: readonly number[];
 }
 
@@ -142,6 +142,9 @@ function readParsed(app: Parsed, composeHash: ComposeHash, field: string): AppCo
     const file = readComposeFile(app.docker_compose_file, `${field}.docker_compose_file`);
     if (file.ok) ports = file.ports;
     else errors.push(...file.errors);
+  } else if (app.runner === 'bash') {
+    const listed = app.port_policy?.ports?.map(({ port }) => port) ?? [];
+    ports = [...new Set(listed)].sort((a, b) => a - b);
   }
   if (errors.length > 0) return { ok: false, code: 'compose-invalid', errors };
   const { name, runner } = app;

@@ -16,6 +16,8 @@ describe('app-compose', () => {
   it('is read for each runner, with the published TCP ports', () => {
     expect(readAppCompose(JSON.stringify(bash))).toMatchObject({ ok: true, compose: { runner: 'bash', ports: [] } });
     expect(readAppCompose(JSON.stringify(docker))).toMatchObject({ ok: true, compose: { ports: [8080, 9000, 9001] } });
+    const listed = { ...bash, port_policy: { ports: [{ port: 8443 }, { port: 8080 }, { port: 8080 }] } };
+    expect(readAppCompose(JSON.stringify(listed))).toMatchObject({ ok: true, compose: { ports: [8080, 8443] } });
   });
 
   it('is hashed as it is: white space counts', () => {

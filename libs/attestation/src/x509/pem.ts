@@ -1,6 +1,6 @@
 import { Refusal } from '../refusal.js';
 
-const BLOCK = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
+const BLOCK = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/= \t\r\n]*)-----END CERTIFICATE-----/g;
 
 /**
  * DER of every certificate in PEM text (RFC 7468), in file order. Between the blocks only white space and NUL may stand
@@ -10,10 +10,11 @@ const BLOCK = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICAT
 export function decodePemCertificates(text: string, source: string): readonly Uint8Array[] {
   const certificates: Uint8Array[] = [];
   const rest = text.replace(BLOCK, (_block, body: string) => {
-    certificates.push(decodeBase64(body.replace(/\s/g, ''), source));
+    certificates.push(decodeBase64(body.replace(/[ \t\r\n]/g, ''), source));
     return '';
   });
-  if (!/^[\s\0]*$/.test(rest)) throw new Refusal('PEM_FORMAT', `${source} holds something other than certificates`);
+  if (!/^[ \t\r\n\0]*$/.test(rest))
+    throw new Refusal('PEM_FORMAT', `${source} holds something other than certificates`);
   return certificates;
 }
 

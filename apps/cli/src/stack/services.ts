@@ -29,7 +29,7 @@ export const SERVICE_NAMES = [
   'auditor',
   'kms',
   'control-api',
-  'gateway',
+  `gateway-${GATEWAY_NODE}`,
   ...HOSTS.map((host) => `host-worker-${host}`),
 ] as const;
 
@@ -63,7 +63,7 @@ export function serviceSpecs(
   endpoints: Endpoints,
 ): readonly ServiceSpec[] {
   const spec = (name: string, app: string, own: Readonly<Record<string, string>>): ServiceSpec => {
-    const identity = identities.find((candidate) => candidate.name === name || `${candidate.name}` === app);
+    const identity = identities.find((candidate) => candidate.name === name);
     const port = endpoints.healthPorts.get(name);
     if (identity === undefined || port === undefined)
       throw new TypeError(`service ${name} has no identity or health port`);

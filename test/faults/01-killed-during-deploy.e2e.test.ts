@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { helloCompose, TestStack } from './test-stack.js';
+import { helloCompose, TestStack } from '../e2e/test-stack.js';
 
 const SERVICES = ['control-api', 'kms', 'auditor', 'gateway-gw-1', 'host-worker-host-a', 'quote-simulator'];
 const SERVERS = ['nats-server', 'postgres', 'anvil'];

@@ -12,7 +12,15 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = join(root, 'node_modules', '.bin');
 const stampFile = join(root, 'node_modules', '.vouch-installed');
-const commands = { start, test, bench, build, 'test:faults': faults, 'test:vm': notYet('test:vm'), 'test:ui': notYet('test:ui') };
+const commands = {
+  start,
+  test,
+  bench,
+  build,
+  'test:faults': faults,
+  'test:vm': notYet('test:vm'),
+  'test:ui': notYet('test:ui'),
+};
 
 const [command = '', ...args] = process.argv.slice(2);
 const run = commands[command];
@@ -60,7 +68,19 @@ async function test() {
     ['install', () => install()],
     ['build and types', () => compile()],
     ['lint and format', () => tool('@biomejs/biome/bin/biome', ['ci', '--reporter=summary', '.'])],
-    ['dependency rule', () => tool('dependency-cruiser/bin/dependency-cruiser.mjs', ['--config', '.dependency-cruiser.cjs', 'apps', 'libs', 'contracts', 'migrations', 'test'])],
+    [
+      'dependency rule',
+      () =>
+        tool('dependency-cruiser/bin/dependency-cruiser.mjs', [
+          '--config',
+          '.dependency-cruiser.cjs',
+          'apps',
+          'libs',
+          'contracts',
+          'migrations',
+          'test',
+        ]),
+    ],
     ['unused code', () => tool('knip/bin/knip.js', [])],
   ];
   for (const [name, step] of steps) {
@@ -114,7 +134,9 @@ function install() {
   const began = Date.now();
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
   if (npm.status !== 0) {
-    fail('npm ci failed: see the lines above. Check the disk (about 1 GB is needed) and the registry that npm is set to use, then run this again.');
+    fail(
+      'npm ci failed: see the lines above. Check the disk (about 1 GB is needed) and the registry that npm is set to use, then run this again.',
+    );
   }
   writeFileSync(stampFile, stamp);
   console.log(`Packages installed (${seconds(began)})`);
@@ -135,7 +157,9 @@ function node() {
   if (existsSync(pinned)) return pinned;
   const major = Number(process.versions.node.split('.')[0]);
   if (major >= 22) return process.execPath;
-  fail(`Node ${process.versions.node} is too old and no pinned Node was installed for ${process.platform}-${process.arch}: install Node 24 and run this again.`);
+  fail(
+    `Node ${process.versions.node} is too old and no pinned Node was installed for ${process.platform}-${process.arch}: install Node 24 and run this again.`,
+  );
 }
 
 function environment() {
@@ -143,7 +167,13 @@ function environment() {
 }
 
 function tool(path, toolArgs) {
-  return spawnSync(node(), [join(root, 'node_modules', path), ...toolArgs], { cwd: root, stdio: 'inherit', env: environment() }).status === 0;
+  return (
+    spawnSync(node(), [join(root, 'node_modules', path), ...toolArgs], {
+      cwd: root,
+      stdio: 'inherit',
+      env: environment(),
+    }).status === 0
+  );
 }
 
 /** Runs a Node program in the foreground; passes signals on, so that Ctrl-C reaches it once and it can stop cleanly. */

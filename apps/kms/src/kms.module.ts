@@ -24,14 +24,16 @@ import { HostRateLimit } from './challenge/host-rate-limit.js';
 import { KvChallengeTable } from './challenge/kv-challenge-table.js';
 import { CollateralRecorder } from './collateral/collateral-recorder.js';
 import { type KmsConfig, standingWeakenings } from './config/kms-config.js';
+import { DecisionSources } from './decision-sources.js';
 import { EvidenceAppraiser } from './evidence/evidence-appraiser.js';
 import { RequestAnswerer } from './grant/answer-request.js';
+import { GrantDecider } from './grant/grant-decider.js';
+import { GrantDelivery } from './grant/grant-delivery.js';
 import { GrantLog } from './grant/grant-log.js';
 import { PayloadSealer } from './grant/payload-sealer.js';
 import { AuditorReceipts } from './grant/receipt-source.js';
 import { JetStreamSealedPublisher } from './grant/sealed-publisher.js';
 import { KmsController } from './kms.controller.js';
-import { readPlacement } from './placement/placement-view.js';
 import { Readiness } from './readiness.js';
 import { RootModule } from './root/root.module.js';
 import type { KmsRoot } from './root/root-files.js';
@@ -71,13 +73,28 @@ const providers: Provider[] = [
     inject: [KMS_ROOT, EVENT_STORE, EventWriter, GrantLog, CLOCK],
   },
   { provide: EvidenceAppraiser, useFactory: evidenceAppraiser, inject: [KMS_CONFIG, CLOCK] },
+  DecisionSources,
+  {
+    provide: CollateralRecorder,
+    useFactory: (config: KmsConfig, store: EventStore, writer: EventWriter) =>
+      new CollateralRecorder(config.KMS_ID, store, writer),
+    inject: [KMS_CONFIG, EVENT_STORE, EventWriter],
+  },
+  { provide: PayloadSealer, useFactory: (root: KmsRoot) => new PayloadSealer(root), inject: [KMS_ROOT] },
+  {
+    provide: GrantDecider,
+    useFactory: grantDecider,
+    inject: [KMS_CONFIG, DecisionSources, GrantLog, CollateralRecorder, PayloadSealer, PinoLogger],
+  },
+  {
+    provide: GrantDelivery,
+    useFactory: grantDelivery,
+    inject: [KMS_ROOT, PayloadSealer, NATS, KEY_DIRECTORY, PinoLogger],
+  },
   {
     provide: RequestAnswerer,
-    useFactory: requestAnswerer,
-    inject: [
-      ...[KMS_CONFIG, KMS_ROOT, NATS, EVENT_STORE, KEY_DIRECTORY, CLOCK],
-      ...[EventWriter, GrantLog, ChallengeBook, EvidenceAppraiser, PolicyChain, PinoLogger],
-    ],
+    useFactory: (decider: GrantDecider, delivery: GrantDelivery) => new RequestAnswerer(decider, delivery),
+    inject: [GrantDecider, GrantDelivery],
   },
 ];
 
@@ -135,40 +152,32 @@ function readAnchor(path: string): TrustAnchor {
   }
 }
 
-function requestAnswerer(
+function grantDecider(
   config: KmsConfig,
-  root: KmsRoot,
-  connection: NatsConnection,
-  store: EventStore,
-  directory: KeyDirectory,
-  clock: Clock,
-  writer: EventWriter,
+  ports: DecisionSources,
   grants: GrantLog,
-  challenges: ChallengeBook,
-  appraiser: EvidenceAppraiser,
-  chain: PolicyChain,
+  collateral: CollateralRecorder,
+  sealer: PayloadSealer,
   logger: PinoLogger,
-): RequestAnswerer {
+): GrantDecider {
+  const settings = {
+    contract: config.KMS_CONTRACT_ADDR,
+    policyMaxAgeSeconds: config.POLICY_MAX_AGE_SECONDS,
+    unsafe: standingWeakenings(config),
+  };
   logger.setContext('grants');
-  return new RequestAnswerer({
-    root,
-    grants,
-    logger,
-    ports: {
-      appraise: (evidence) => appraiser.appraise(evidence),
-      useChallenge: (challenge, place, requestId) => challenges.use(challenge, place, requestId),
-      placement: (instanceId) => readPlacement(store, instanceId),
-      policy: (bootInfo) => chain.read(bootInfo),
-      now: () => clock.now(),
-    },
-    settings: {
-      contract: config.KMS_CONTRACT_ADDR,
-      policyMaxAgeSeconds: config.POLICY_MAX_AGE_SECONDS,
-      unsafe: standingWeakenings(config),
-    },
-    collateral: new CollateralRecorder(config.KMS_ID, store, writer),
-    sealer: new PayloadSealer(root),
-    receipts: new AuditorReceipts(connection, directory.trust),
-    publisher: new JetStreamSealedPublisher(connection),
-  });
+  return new GrantDecider({ ports, settings, grants, collateral, sealer, logger });
+}
+
+function grantDelivery(
+  root: KmsRoot,
+  sealer: PayloadSealer,
+  connection: NatsConnection,
+  directory: KeyDirectory,
+  logger: PinoLogger,
+): GrantDelivery {
+  const receipts = new AuditorReceipts(connection, directory.trust);
+  const publisher = new JetStreamSealedPublisher(connection);
+  logger.setContext('grants');
+  return new GrantDelivery({ root, sealer, receipts, publisher, logger });
 }

@@ -15,7 +15,6 @@ export async function grantEventOf(
   request: GrantRequest,
   verdict: GrantVerdict,
   sealer: PayloadSealer,
-  keyEpoch: number,
 ): Promise<GrantEventBody> {
   if (verdict.outcome === 'denied') return deniedBody(request, verdict);
   const { facts, appId, gatewayAppId, address, ports } = verdict;
@@ -32,7 +31,7 @@ export async function grantEventOf(
       ...common(request, verdict),
       appId,
       composeHash: verdict.composeHash,
-      keyEpoch,
+      keyEpoch: sealer.keyEpoch,
       osImageHash,
       mrAggregated,
       deviceId,

@@ -35,6 +35,11 @@ export type SealOutcome =
 export class PayloadSealer {
   constructor(private readonly root: KmsRoot) {}
 
+  /** Generation of the root keys that payloads are derived from. */
+  get keyEpoch(): number {
+    return this.root.keyEpoch;
+  }
+
   async seal(input: PayloadInput): Promise<SealOutcome> {
     const { requestId } = input;
     const recipient = Buffer.from(input.keys.hpke, 'hex');

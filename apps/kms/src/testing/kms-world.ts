@@ -1,0 +1,80 @@
+import { createPublicKey } from 'node:crypto';
+import type { EventData } from '@vouch/domain';
+import { MemoryEventStore, type StoredEvent } from '@vouch/eventstore';
+import { mintRootCa, RootKeys } from '@vouch/keys';
+import { EventWriter, Metrics } from '@vouch/platform';
+import { makeTestAuthors } from '@vouch/testkit';
+import { MemoryTree, type Receipt, receiptOf, signCheckpoint } from '@vouch/transparency';
+import { CollateralRecorder } from '../collateral/collateral-recorder.js';
+import { RequestAnswerer } from '../grant/answer-request.js';
+import type { DecisionPorts } from '../grant/decision-ports.js';
+import { GrantDecider } from '../grant/grant-decider.js';
+import { GrantDelivery } from '../grant/grant-delivery.js';
+import { GrantLog } from '../grant/grant-log.js';
+import { PayloadSealer } from '../grant/payload-sealer.js';
+import { type ReceiptSource, ReceiptUnavailableError } from '../grant/receipt-source.js';
+import type { SealedMessage } from '../grant/sealed-message.js';
+import { DeliveryUnavailableError, type SealedPublisher } from '../grant/sealed-publisher.js';
+import type { KmsRoot } from '../root/root-files.js';
+import { CONTRACT, NOW } from './guest.js';
+import { KeptLog } from './kept-log.js';
+
+export function freshRoot(): KmsRoot {
+  const keys = RootKeys.generate();
+  return { keys, keyEpoch: 0, domain: 'kms.example', rootCaCert: mintRootCa(keys, NOW).pem };
+}
+
+/** A KMS around an in-memory log, with a transparency log and a bus that can be taken away. */
+export class KmsWorld implements ReceiptSource, SealedPublisher {
+  readonly authors = makeTestAuthors();
+  readonly store = new MemoryEventStore({ directory: this.authors.directory, now: () => NOW });
+  readonly clock = { now: () => NOW, monotonicMs: () => performance.now() };
+  readonly writer = new EventWriter(this.store, this.authors.of('kms'), this.clock, new Metrics());
+  readonly grants = new GrantLog(this.store, this.writer);
+  readonly log = new KeptLog();
+  readonly published: { subject: string; message: SealedMessage }[] = [];
+  isAuditorAway = false;
+  isBusAway = false;
+
+  readonly root = freshRoot();
+
+  /** A fresh process over the same log: nothing survives from the one before. */
+  kms(ports: DecisionPorts, root: KmsRoot = this.root): RequestAnswerer {
+    const { grants, log: logger, store, writer } = this;
+    const settings = { contract: CONTRACT, policyMaxAgeSeconds: 300, unsafe: [] };
+    const sealer = new PayloadSealer(root);
+    const collateral = new CollateralRecorder('kms-1', store, writer);
+    const decider = new GrantDecider({ ports, settings, grants, collateral, sealer, logger });
+    return new RequestAnswerer(decider, new GrantDelivery({ root, sealer, receipts: this, publisher: this, logger }));
+  }
+
+  /** Puts a submission into the log, as its host does. */
+  async submit(data: EventData<'attestation.submitted'>, id?: string): Promise<StoredEvent<'attestation.submitted'>> {
+    const author = this.authors.of('host-worker', data.hostId);
+    const event = this.authors.event(author, 'attestation.submitted', data, id === undefined ? {} : { id });
+    const last = await this.store.lastOf(event.envelope.subject);
+    await this.store.append(event, last?.seq ?? 0);
+    return (await this.store.lastOf(event.envelope.subject)) as StoredEvent<'attestation.submitted'>;
+  }
+
+  async receiptOf(seq: number): Promise<Receipt> {
+    if (this.isAuditorAway) throw new ReceiptUnavailableError('the auditor is away');
+    const tree = new MemoryTree();
+    let event: Uint8Array | undefined;
+    for await (const stored of this.store.read({ fromSeq: 1, follow: false })) {
+      tree.append(stored.bytes);
+      if (stored.seq === seq) event = stored.bytes;
+    }
+    if (event === undefined) throw new ReceiptUnavailableError(`no event ${seq}`);
+    const { origin } = this.authors.trust.log;
+    const privateKey = this.authors.logPrivateKey;
+    const checkpoint = { origin, size: tree.size, root: tree.root(), time: NOW };
+    const note = signCheckpoint(checkpoint, { privateKey, publicKey: createPublicKey(privateKey) });
+    return receiptOf(seq, event, tree.inclusionProof(seq - 1), note);
+  }
+
+  async publish(place: { hostId: string; instanceId: string }, message: SealedMessage): Promise<void> {
+    if (this.isBusAway) throw new DeliveryUnavailableError('the bus is away');
+    this.published.push({ subject: `sealed.${place.hostId}.${place.instanceId}`, message });
+  }
+}

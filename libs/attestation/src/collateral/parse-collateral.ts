@@ -66,9 +66,11 @@ function signature(collateral: QuoteCollateralV3, name: keyof QuoteCollateralV3)
   return bytes;
 }
 
-/** CRLs travel as DER in hex, sometimes with 0x in front. */
+/** CRLs travel as DER in hex, sometimes with 0x in front, sometimes as PEM. */
 function revocationList(collateral: QuoteCollateralV3, name: keyof QuoteCollateralV3): RevocationList {
-  const bytes = fromHex(field(collateral, name).replace(/^0x/, ''));
+  const text = field(collateral, name);
+  const pem = /^\s*-----BEGIN X509 CRL-----([A-Za-z0-9+/=\s]+)-----END X509 CRL-----\s*$/.exec(text)?.[1];
+  const bytes = pem === undefined ? fromHex(text.replace(/^0x/, '')) : new Uint8Array(Buffer.from(pem, 'base64'));
   if (bytes === undefined) throw new Refusal('COLLATERAL_FORMAT', `${name} is not DER in hex`);
   return parseRevocationList(bytes);
 }

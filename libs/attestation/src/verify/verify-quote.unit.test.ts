@@ -88,6 +88,14 @@ describe('verifyQuote', () => {
     expect(verify({}, { ...platform.collateral(), tcb_info_issuer_chain: chain }).ok).toBe(true);
   });
 
+  it('takes CRLs as hex, hex with 0x, and PEM', () => {
+    const collateral = platform.collateral();
+    const pem = `-----BEGIN X509 CRL-----\n${Buffer.from(collateral.pck_crl, 'hex').toString('base64')}\n-----END X509 CRL-----\n`;
+    expect(verify({}, { ...collateral, pck_crl: `0x${collateral.pck_crl}` }).ok).toBe(true);
+    expect(verify({}, { ...collateral, pck_crl: pem }).ok).toBe(true);
+    expect(verify({}, { ...collateral, pck_crl: collateral.pck_crl.slice(1) }).ok).toBe(false);
+  });
+
   it('takes both ends of the window as inside and refuses the seconds next to them', () => {
     expect(verify({}, {}, TEST_FROM).ok).toBe(true);
     expect(verify({}, {}, TEST_UNTIL).ok).toBe(true);

@@ -28,7 +28,7 @@ export interface Certificate {
   readonly extensions: ReadonlyMap<string, Uint8Array>;
 }
 
-export interface KeyUsage {
+interface KeyUsage {
   readonly digitalSignature: boolean;
   readonly keyCertSign: boolean;
   readonly crlSign: boolean;

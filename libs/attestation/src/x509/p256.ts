@@ -5,7 +5,7 @@ import { DER, DerReader } from './der-reader.js';
 import { OID } from './object-identifiers.js';
 
 /** Size of an uncompressed P-256 point without its 04 prefix, in bytes. */
-export const POINT_BYTES = 64;
+const POINT_BYTES = 64;
 
 /**
  * Imports x ‖ y (64 bytes) as a P-256 public key. As JWK because that is the cheapest import; OpenSSL refuses points that

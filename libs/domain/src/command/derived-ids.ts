@@ -25,16 +25,3 @@ export function instanceIdentityOf(operationId: string, app: AppId): { seed: str
   const seed = derive('instance-seed', operationId).slice(0, 40);
   return { seed, instanceId: instanceIdOf(seed, app) };
 }
-
-/** Event id (UUID version 8, RFC 9562) of one step: the same step always authors the same event id. */
-export function stepEventId(...step: readonly (string | number)[]): string {
-  const hex = derive('event', ...step).slice(0, 32);
-  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `8${hex.slice(13, 16)}`,
-    `${variant}${hex.slice(17, 20)}`,
-    hex.slice(20, 32),
-  ].join('-');
-}

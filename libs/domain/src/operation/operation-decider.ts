@@ -4,11 +4,13 @@ import type { EventData } from '../event-catalog.js';
 type Requested = EventData<'operation.requested'>;
 export type CommandName = Requested['command'];
 
+export const operationStates = ['requested', 'waiting', 'succeeded', 'failed'] as const;
+
 /** One durable piece of asked-for work. Its `operation.requested` is the acknowledgement; it ends once, for ever. */
 export type OperationState =
   | { readonly status: 'absent' }
   | ({
-      readonly status: 'requested' | 'waiting' | 'succeeded' | 'failed';
+      readonly status: (typeof operationStates)[number];
       /** Why it waits or failed; empty otherwise. */
       readonly reason: string;
       /** Stable failure code; empty unless failed. */

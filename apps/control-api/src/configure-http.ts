@@ -1,0 +1,71 @@
+import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { FieldLogger } from '@vouch/platform';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { ApiTokens } from './auth/api-tokens.js';
+import { admit } from './auth/request-gate.js';
+import { ProblemError } from './problems/problem-error.js';
+import { ProblemFilter } from './problems/problem-filter.js';
+
+/** Largest request body, bytes. */
+const BODY_LIMIT_BYTES = 1024 * 1024;
+
+export function httpAdapter(): FastifyAdapter {
+  return new FastifyAdapter({ bodyLimit: BODY_LIMIT_BYTES, trustProxy: false, return503OnClosing: true });
+}
+
+/** Everything between the socket and the controllers: gate, validation, errors, security headers, description. */
+export function configureHttp(app: NestFastifyApplication, tokens: ApiTokens, logger: FieldLogger): void {
+  const filter = new ProblemFilter(logger);
+  app.useGlobalFilters(filter);
+  app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    reply.headers({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    });
+    admit(request, tokens);
+  });
+  describe(app);
+}
+
+/** Answers what fails before Nest is reached. Set after Nest has set its own. */
+export function answerEarlyErrors(app: NestFastifyApplication, logger: FieldLogger): void {
+  const filter = new ProblemFilter(logger);
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .setErrorHandler((error: FastifyError, request, reply) => filter.answer(error, request, reply));
+}
+
+interface Issue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+function invalidRequest(issues: readonly Issue[]): ProblemError {
+  const errors = issues.slice(0, 50).map(({ message, path = [] }) => ({
+    field: path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.') || 'body',
+    message,
+  }));
+  const [first] = errors;
+  const detail = first === undefined ? 'the request is invalid' : `${first.field}: ${first.message}`;
+  return new ProblemError({ status: 400, code: 'request-invalid', detail, errors });
+}
+
+function describe(app: NestFastifyApplication): void {
+  const description = new DocumentBuilder()
+    .setTitle('Vouch control API')
+    .setDescription(
+      'Every change is a durable operation: a mutation answers 202 once it is in the log, and the operation says how it ends. Errors are application/problem+json with a stable `code`.',
+    )
+    .setVersion('1')
+    .addBearerAuth({ type: 'http', scheme: 'bearer' }, 'bearer')
+    .build();
+  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, description), {
+    customSiteTitle: 'Vouch control API',
+  });
+}

@@ -1,7 +1,6 @@
 import { Controller } from '@nestjs/common';
-import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import type { StoredEvent } from '@vouch/eventstore';
-import { BusRequestContext } from '@vouch/platform';
+import { type BusRequestContext, OnEvents, OnRequest } from '@vouch/platform';
 import { CertificateIssuer } from './certificate/certificate-issuer.js';
 import type { IssuedChallenge } from './challenge/challenge-book.js';
 import { ChallengeIssuer } from './challenge/challenge-issuer.js';
@@ -16,18 +15,18 @@ export class KmsController {
     private readonly certificates: CertificateIssuer,
   ) {}
 
-  @EventPattern('evt.attestation.>', { durable: 'kms-attestation' })
-  async attestationSubmitted(@Payload() event: StoredEvent<'attestation.submitted'>): Promise<void> {
+  @OnEvents('evt.attestation.>', { durable: 'kms-attestation' })
+  async attestationSubmitted(event: StoredEvent<'attestation.submitted'>): Promise<void> {
     await this.answerer.answer(event);
   }
 
-  @MessagePattern('kms.challenge.*')
-  async challenge(@Payload() request: unknown, @Ctx() context: BusRequestContext): Promise<IssuedChallenge> {
+  @OnRequest('kms.challenge.*')
+  async challenge(request: unknown, context: BusRequestContext): Promise<IssuedChallenge> {
     return await this.challenges.issue(hostOf(context), request);
   }
 
-  @MessagePattern('kms.certificate.*')
-  async certificate(@Payload() request: unknown, @Ctx() context: BusRequestContext): Promise<{ chain: string[] }> {
+  @OnRequest('kms.certificate.*')
+  async certificate(request: unknown, context: BusRequestContext): Promise<{ chain: string[] }> {
     return await this.certificates.issue(hostOf(context), request);
   }
 }

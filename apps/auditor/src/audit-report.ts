@@ -26,6 +26,12 @@ export class AuditReport {
         else this.state.hold(HOLD, 'another auditor leads, or the lead is being taken');
         this.logger.info({ state }, 'projection state');
       },
+      resumed: (position, checkpoint) => {
+        this.metrics.position.set(position);
+        if (checkpoint === undefined) return;
+        this.metrics.checkpointSize.set(checkpoint.size);
+        signed();
+      },
       projected: (events, position) => {
         this.metrics.events.inc(events);
         this.metrics.position.set(position);

@@ -37,19 +37,21 @@ export class RunnerSession implements SqlSession {
   }
 }
 
-/** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
+/**
+ * Runs `work` in one transaction: committed when it returns, rolled back when it throws. A throw by the commit itself
+ * leaves open whether it was carried out: the caller has to look.
+ */
 export async function inTransaction<R>(session: SqlSession, work: () => Promise<R>): Promise<R> {
   await session.query('begin');
-  let result: R;
   try {
-    result = await work();
+    const result = await work();
+    await session.query('commit');
+    return result;
   } catch (error) {
     // If the roll-back fails too, the connection is gone and the server has rolled back already.
     await session.query('rollback').catch(() => undefined);
     throw error;
   }
-  await session.query('commit');
-  return result;
 }
 
 /** Runs `work` on a connection of its own from the pool. */

@@ -34,6 +34,8 @@ export interface AuditEngineOptions {
 export interface AuditObserver {
   /** `standby`: another auditor leads. `following`: this one leads and its state is verified. */
   state(state: 'standby' | 'following'): void;
+  /** What was found stored when the lead was taken; the last checkpoint may be one whose commit went unheard. */
+  resumed(position: number, checkpoint: StoredCheckpoint | undefined): void;
   projected(events: number, position: number): void;
   signed(checkpoint: StoredCheckpoint): void;
   /** The work was interrupted and is taken up again after a pause. */
@@ -127,6 +129,7 @@ export class AuditEngine {
     if (state.lastBytes !== undefined) await assertSameEvent(queue, this.#position, state.lastBytes, signal);
     this.#isLeading = true;
     observer.state('following');
+    observer.resumed(this.#position, this.#signed);
     let { tree } = state;
     while (!signal.aborted) {
       const events = await queue.take(BATCH_EVENTS, BATCH_BYTES, this.#waitMs());

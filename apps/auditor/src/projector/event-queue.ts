@@ -58,9 +58,9 @@ export class EventQueue {
     return taken;
   }
 
-  /** True when the source has ended and everything was taken. */
+  /** True when the source has ended without an error and everything was taken. */
   get isDrained(): boolean {
-    return this.#ended && this.#events.length === 0;
+    return this.#ended && this.#failure === undefined && this.#events.length === 0;
   }
 
   /** Ends a waiting or the next {@link take} early. */

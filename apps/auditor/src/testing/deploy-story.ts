@@ -115,7 +115,7 @@ function grantOf(n: number, requestId: string) {
     keys: { hpke: hex('hpke', 32), wireguard: hex('wireguard', 32), tls: '30'.repeat(91) },
     address: '127.64.0.9',
     ports: [8080],
-    gatewayAppId: 'any',
+    gatewayAppId: '',
     payloadHash: hex('payload', 32),
   };
 }

@@ -46,6 +46,11 @@ export class EngineHarness {
       ...(wrapSession === undefined ? {} : { wrapSession }),
       observer: {
         state: (state) => this.#told(() => this.states.push(state)),
+        resumed: (position, checkpoint) =>
+          this.#told(() => {
+            this.position = position;
+            if (checkpoint !== undefined) this.checkpoints.push(checkpoint);
+          }),
         projected: (_, position) =>
           this.#told(() => {
             this.position = position;

@@ -63,6 +63,11 @@ export class FakeHost {
     await rm(this.socketPath, { force: true });
   }
 
+  /** Publishes a decision for a request that had none. */
+  decideLater(requestId: string, decision: Decision): void {
+    this.#decisions.set(requestId, decision);
+  }
+
   /** Waits until something happened that makes `condition` true. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) await once(this.#changed, 'change');

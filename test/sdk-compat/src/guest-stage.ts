@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -69,7 +70,7 @@ export class GuestStage {
 /** One guest: its folders, its host and, once started, its agent process. */
 export class Guest {
   readonly appId = '11'.repeat(20);
-  readonly seed = '22'.repeat(20);
+  readonly seed = randomBytes(20).toString('hex');
   readonly instanceId = instanceIdOf(this.seed, parseAppId(this.appId));
   readonly composeText: string;
   readonly composeHash: string;
@@ -89,7 +90,7 @@ export class Guest {
       manifest_version: 2,
       name: 'test',
       runner: 'bash',
-      bash_script: 'echo started; exec sleep 1000',
+      bash_script: 'echo started',
     };
     this.composeText = typeof compose === 'string' ? compose : JSON.stringify(compose);
     this.composeHash = composeHashOf(Buffer.from(this.composeText));

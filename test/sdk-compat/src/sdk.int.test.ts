@@ -16,7 +16,7 @@ describe('@phala/dstack-sdk 0.5.8 against dstack.sock', () => {
   beforeAll(async () => {
     stage = await GuestStage.open();
     guest = await stage.guest({
-      compose: { manifest_version: 2, name: 'größe', runner: 'bash', bash_script: 'exec sleep 1000' },
+      compose: { manifest_version: 2, name: 'größe', runner: 'bash', bash_script: 'true' },
     });
     await guest.startHealthy();
     client = new DstackClient(guest.dstackSocket);

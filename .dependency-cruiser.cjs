@@ -47,8 +47,11 @@ module.exports = {
       name: 'only-the-front-door',
       comment: 'a package is used through its index (or a declared subpath), never by reaching into its folders',
       severity: 'error',
-      from: { path: '^(apps|libs|test|contracts|migrations)/([^/]+/)?' },
-      to: { path: '^libs/([^/]+)/(src|dist)/', pathNot: ['^libs/[^/]+/(src|dist)/(index|local-servers/index|contract)\\.(ts|js|d\\.ts)$', '^$1'] },
+      from: { path: '^(apps/[a-z-]+|libs/[a-z-]+|test|contracts|migrations)/' },
+      to: {
+        path: '^libs/[a-z-]+/(src|dist)/',
+        pathNot: ['^libs/[a-z-]+/(src|dist)/(index|contract|local-servers/index)[.]', '^$1/'],
+      },
     },
     {
       name: 'tests-stay-out-of-products',

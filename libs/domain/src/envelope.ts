@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, sign, verify } from 'node:crypto';
+import { type KeyObject, sign, verify } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalBytes } from './canonical-json.js';
 import { type EventData, type EventType, eventCatalog, isEventType, type Service } from './event-catalog.js';
@@ -83,13 +83,6 @@ export interface NewEvent<T extends EventType> {
   readonly cause: string;
   /** Operation id; empty outside an operation. */
   readonly corr: string;
-}
-
-/** `ed25519:` and the first 16 bytes (32 hex digits) of SHA-256 over the raw 32-byte public key. */
-export function keyIdOf(publicKey: KeyObject): string {
-  const jwk = publicKey.export({ format: 'jwk' });
-  if (jwk.crv !== 'Ed25519' || jwk.x === undefined) throw new TypeError('an Ed25519 key is required');
-  return `ed25519:${createHash('sha256').update(Buffer.from(jwk.x, 'base64url')).digest('hex').slice(0, 32)}`;
 }
 
 /** Builds, checks and signs an event. Throws EventRejectedError for data that breaks the type's schema or size. */

@@ -16,6 +16,7 @@ export * from './host/index.js';
 export * from './ids.js';
 export * from './instance/index.js';
 export * from './key-directory.js';
+export * from './key-id.js';
 export * from './operation/index.js';
 export * from './projections/index.js';
 export * from './release/index.js';

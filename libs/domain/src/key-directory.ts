@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { keyIdOf } from './envelope.js';
 import { type Service, services } from './event-catalog.js';
+import { keyIdOf } from './key-id.js';
 
 /**
  * The trust file: which Ed25519 key belongs to which service. It is configuration that an operator distributes next to

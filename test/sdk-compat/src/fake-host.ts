@@ -23,6 +23,8 @@ export class FakeHost {
   readonly challenges: string[] = [];
   /** Life of a challenge in milliseconds; negative ones are expired when given. */
   challengeLifeMs = 60_000;
+  /** How many answers to /attest fail after the evidence was taken. */
+  attestAnswersToLose = 0;
   healthyReports: number[][] = [];
   decide: Decide = async () => undefined;
   certify: (request: SignedCertificateRequest) => string[] | undefined = () => undefined;
@@ -45,7 +47,7 @@ export class FakeHost {
         (error: unknown) => {
           response
             .writeHead(500)
-            .end(JSON.stringify({ error: { code: 'fake', message: String(error), retryable: false } }));
+            .end(JSON.stringify({ error: { code: 'fake', message: String(error), retryable: true } }));
         },
       );
     });
@@ -101,9 +103,13 @@ export class FakeHost {
         };
       }
       case '/attest': {
-        const requestId = randomUUID();
-        const submission = { requestId, ...(body as { evidence: Evidence; claims: Claims }) };
-        this.submissions.push(submission);
+        const submitted = body as { evidence: Evidence; claims: Claims };
+        const known = this.submissions.find(({ claims }) => claims.challenge === submitted.claims.challenge);
+        const submission = known ?? { requestId: randomUUID(), ...submitted };
+        const { requestId } = submission;
+        if (known === undefined) this.submissions.push(submission);
+        this.attestAnswersToLose -= 1;
+        if (this.attestAnswersToLose >= 0) throw new Error('the answer is lost');
         const decision = await this.decide(submission, this.submissions.length);
         if (decision !== undefined) this.#decisions.set(requestId, decision);
         return { status: 200, body: { requestId } };

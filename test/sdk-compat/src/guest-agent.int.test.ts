@@ -298,6 +298,24 @@ describe('restarts', () => {
     expect(host.submissions).toHaveLength(1);
   });
 
+  it('hands the same evidence over again when the answer was lost', async () => {
+    guest = await stage.guest();
+    guest.host.attestAnswersToLose = 2;
+    await guest.startHealthy();
+    expect(guest.host.submissions).toHaveLength(1);
+    expect(guest.host.challenges).toHaveLength(1);
+  });
+
+  it('takes a new challenge when the evidence could not be handed over in time', async () => {
+    guest = await stage.guest();
+    guest.host.challengeLifeMs = -1;
+    guest.start();
+    await guest.host.until(() => guest.host.challenges.length > 1);
+    guest.host.challengeLifeMs = 60_000;
+    await guest.host.until(() => guest.host.healthyReports.length > 0);
+    expect(guest.host.submissions).toHaveLength(1);
+  });
+
   it('attests anew after a relaunch, with other keys, and runs one app', async () => {
     guest = await stage.guest({ compose: bash('echo pid $$; exec sleep 1000') });
     await guest.startHealthy();

@@ -68,7 +68,7 @@ async function attempt(seeker: GrantSeeker, bootLog: readonly BootEventJson[]): 
     reporter(seeker, 'getting a quote'),
   );
   progress.report('quoted', `${bound.evidence.quote.length} characters of quote over the claims`);
-  const requestId = await submit(seeker, bound);
+  const requestId = await submit(seeker, bound, challenge);
   if (requestId === undefined) return undefined;
   progress.report('evidence-submitted', `request ${requestId}`);
   const message = await waitForDecision(seeker, requestId, challenge);
@@ -83,18 +83,22 @@ async function attempt(seeker: GrantSeeker, bootLog: readonly BootEventJson[]): 
 }
 
 /**
- * Hands the evidence over once. When the answer is lost the evidence may be in the log or not, and a challenge is good
- * for one request only: the next attempt takes a new one.
+ * Hands the evidence over; the same evidence again is the same request, so a lost answer is asked for again. Undefined when
+ * the challenge expired meanwhile.
  */
-async function submit({ host, log, signal }: GrantSeeker, bound: BoundEvidence): Promise<string | undefined> {
-  try {
-    return await host.attest(bound.evidence, bound.claims);
-  } catch (error) {
-    if (!(error instanceof UnixRequestError && error.retryable)) throw error;
-    log.warn('evidence was not acknowledged; asking again with a new challenge', { error: error.message });
-    await new BackOff(signal).wait();
-    return undefined;
+async function submit(seeker: GrantSeeker, bound: BoundEvidence, challenge: Challenge): Promise<string | undefined> {
+  const onFailure = reporter(seeker, 'handing the evidence over');
+  const backOff = new BackOff(seeker.signal);
+  while (Date.now() < challenge.expiresAt.getTime()) {
+    try {
+      return await seeker.host.attest(bound.evidence, bound.claims);
+    } catch (error) {
+      if (!(error instanceof UnixRequestError && error.retryable)) throw error;
+      onFailure(error);
+      await backOff.wait();
+    }
   }
+  return undefined;
 }
 
 async function waitForDecision(seeker: GrantSeeker, requestId: string, challenge: Challenge): Promise<unknown> {

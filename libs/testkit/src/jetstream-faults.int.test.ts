@@ -93,11 +93,11 @@ describe('an append whose outcome is unclear', () => {
   it('connections cut again and again under eight writers: every event once, in every subject', async () => {
     const { store } = await storeOf(proxy.url, { requestTimeoutMs: 1_000, deadlineMs: 30_000 });
     const subjects = Array.from({ length: 8 }, newId);
-    const cutting = setInterval(() => proxy.cut(), 120);
+    const cutting = setInterval(() => proxy.cut(), 400);
     await Promise.all(
       subjects.map(async (appId) => {
         let last = 0;
-        for (let index = 0; index < 25; index += 1) {
+        for (let index = 0; index < 40; index += 1) {
           const outcome = await store.append(registered(appId, `n${index}`), last);
           if (!outcome.ok) throw new Error(`conflict with nobody at ${outcome.lastSeq}`);
           last = outcome.seq;
@@ -108,7 +108,7 @@ describe('an append whose outcome is unclear', () => {
     for (const appId of subjects) {
       const events = await store.readSubject(`evt.app.${appId}`);
       expect(events.map(({ envelope }) => (envelope.data as { name: string }).name)).toEqual(
-        Array.from({ length: 25 }, (_, index) => `n${index}`),
+        Array.from({ length: 40 }, (_, index) => `n${index}`),
       );
     }
   });

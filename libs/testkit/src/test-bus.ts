@@ -73,6 +73,11 @@ export class TestBus {
     return this.server.port;
   }
 
+  /** The configuration the server was started with. */
+  get configPath(): string {
+    return join(this.dataDir, 'nats-server.conf');
+  }
+
   /** The NKey seed of a user, for a process that connects by itself. */
   seedOf(user: BusUser): Uint8Array {
     const key = this.keys.get(busUserName(user));

@@ -1,4 +1,4 @@
-import { eventCatalog, type Service } from '@vouch/domain';
+import { eventCatalog, HOST_ID, type Service } from '@vouch/domain';
 import { type BucketName, bucketStream, CONSUMERS, type DurableName, STREAM_NAMES } from './bus-definition.js';
 import { type BusUser, inboxPrefix } from './bus-user.js';
 
@@ -39,8 +39,9 @@ function migrationRights(): Rights {
 }
 
 function serviceRights(service: Service, node: string): Rights {
-  if (perNodeServices.has(service) && node === '') {
-    throw new TypeError(`bus user ${service} needs a node id: its subjects are bound to it`);
+  // A node id becomes part of the subjects: a dot or a wildcard in it would widen them.
+  if (perNodeServices.has(service) ? !HOST_ID.test(node) : node !== '') {
+    throw new TypeError(`bus user ${service}: ${JSON.stringify(node)} is not the node id this service takes`);
   }
   const rights: Rights = { publish: ['$JS.API.INFO', ...eventSubjects(service, node)], deny: [], subscribe: [] };
   addServiceRights[service](rights, node);
@@ -153,7 +154,8 @@ function readBucket(rights: Rights, bucket: BucketName, keys: string): void {
 }
 
 function readStream(rights: Rights, stream: string, filter: string): void {
-  if (filter === '>') rights.publish.push(`$JS.API.STREAM.INFO.${stream}`, `$JS.API.CONSUMER.CREATE.${stream}.>`);
+  rights.publish.push(`$JS.API.STREAM.INFO.${stream}`);
+  if (filter === '>') rights.publish.push(`$JS.API.CONSUMER.CREATE.${stream}.>`);
   else rights.publish.push(`$JS.API.CONSUMER.CREATE.${stream}.*.${filter}`);
   rights.publish.push(`$JS.API.CONSUMER.MSG.NEXT.${stream}.*`);
   ephemeralConsumers(rights, stream);

@@ -32,8 +32,12 @@ export interface ProvisionOptions {
  */
 export async function provisionBus(connection: NatsConnection, options: ProvisionOptions = {}): Promise<void> {
   assertServerVersion(connection);
-  const manager = await jetstreamManager(connection);
   const replicas = options.replicas ?? 1;
+  if (replicas > 1 && connection.info?.cluster === undefined) {
+    // A single server takes the setting, reports it back, and keeps one copy.
+    throw new BusConfigurationError('server', 'cluster', `a cluster that holds ${replicas} copies`, null);
+  }
+  const manager = await jetstreamManager(connection);
   for (const definition of [...Object.values(STREAMS), ...Object.values(BUCKETS)]) {
     const eventsMaxBytes = definition.name === STREAM_NAMES.events ? options.eventsMaxBytes : undefined;
     await provisionStream(manager, {

@@ -87,13 +87,17 @@ function readSources(): Record<string, { content: string }> {
   return Object.fromEntries(Object.entries(sources).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function versionOf(packageName: string): string {
-  return z.object({ version: z.string() }).parse(require(`${packageName}/package.json`)).version;
+function versionOf(manifestPath: string): string {
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(manifestPath, 'utf8'))).version;
 }
 
 function hashOf(sources: Record<string, { content: string }>): string {
-  const compilers = ['solc', '@openzeppelin/contracts', '@openzeppelin/contracts-upgradeable'].map(versionOf);
-  return createHash('sha256').update(JSON.stringify({ sources, settings, compilers })).digest('hex');
+  const versions = [
+    require.resolve('solc/package.json'),
+    require.resolve('@openzeppelin/contracts/package.json'),
+    require.resolve('@openzeppelin/contracts-upgradeable/package.json'),
+  ].map(versionOf);
+  return createHash('sha256').update(JSON.stringify({ sources, settings, versions })).digest('hex');
 }
 
 function readArtifacts(sourceHash: string): CompiledContracts | undefined {

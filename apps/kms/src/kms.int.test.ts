@@ -1,9 +1,11 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { approveCompose, deployApp, revokeCompose } from '@vouch/contracts';
 import type { EventData } from '@vouch/domain';
 import { decodeGrantPayload, generateP256, openPayload, signCertificateRequest } from '@vouch/keys';
 import { BusRequestError, busRequest } from '@vouch/platform';
+import { freePort } from '@vouch/platform/local-servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SealedMessage } from './grant/sealed-message.js';
 import type { ChildService } from './testing/child-service.js';
@@ -104,7 +106,7 @@ describe('the KMS as a process on real parts', () => {
         rootCaSpki: stack.statement?.rootCaSpki,
         contract: stack.kmsContract,
         chainId: 31337,
-        unsafe: ['unsafePassphraseSealing', 'unsafeTrustAnchor'],
+        unsafe: ['unsafePassphraseKeyProvider', 'unsafeTrustAnchor'],
       },
     });
   });
@@ -115,7 +117,7 @@ describe('the KMS as a process on real parts', () => {
     const { data } = grantOf(message);
     expect(message.outcome, data.reason).toBe('issued');
     expect(data.checks.filter(({ outcome }) => outcome === 'fail')).toEqual([]);
-    expect(data.unsafe).toEqual(expect.arrayContaining(['unsafeProcessGuest', 'unsafeTrustAnchor']));
+    expect(data.unsafe).toEqual(['unsafePassphraseKeyProvider', 'unsafeProcessGuest', 'unsafeTrustAnchor']);
     const { enc, ciphertext } = message.sealed ?? { enc: '', ciphertext: '' };
     const bytes = { enc: Buffer.from(enc, 'base64'), ciphertext: Buffer.from(ciphertext, 'base64') };
     const payload = decodeGrantPayload(await openPayload(guest.hpke.privateKey, message.requestId, bytes));
@@ -222,9 +224,23 @@ describe('the KMS as a process on real parts', () => {
     expect(message.outcome, grantOf(message).data.reason).toBe('issued');
   });
 
-  it('ends with one line and 78 for a root that is not in the trust file', async () => {
-    const wrong = stack.kms({ KMS_DATA_DIR: '/nonexistent' });
-    await expect(wrong.line(() => false)).rejects.toThrow(/ended/);
-    expect(await wrong.end('SIGTERM')).toBe(78);
+  it('is not ready while the policy chain does not answer', async () => {
+    const port = await freePort();
+    const blind = stack.kms({ ETH_RPC_URL: 'http://127.0.0.1:9', VOUCH_HEALTH_LISTEN: `127.0.0.1:${port}` });
+    await blind.line(({ msg }) => msg === 'not ready');
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`);
+    expect({ status: response.status, body: await response.text() }).toEqual({
+      status: 503,
+      body: expect.stringContaining('policy chain'),
+    });
+    expect(await blind.end('SIGTERM')).toBe(0);
+  });
+
+  it('ends with 78 without root keys, and with a root that the trust file does not list', async () => {
+    for (const KMS_DATA_DIR of [join(stack.dir, 'none'), await stack.otherRoot()]) {
+      const wrong = stack.kms({ KMS_DATA_DIR });
+      await expect(wrong.line(() => false)).rejects.toThrow(/ended/);
+      expect(await wrong.end('SIGTERM')).toBe(78);
+    }
   });
 });

@@ -26,6 +26,9 @@ import { type Endpoints, SERVICE_NAMES, serviceSpecs, simulatorSpec } from './se
 import { readState, type StackState, writeState } from './state.js';
 import { Supervisor } from './supervisor.js';
 
+/** The KMS refuses policy from a head that is older than POLICY_MAX_AGE_SECONDS, so an idle chain must go on. */
+const CHAIN_BLOCK_SECONDS = 10;
+
 /** Says what a step found, for the progress display. */
 export type Say = (detail: string) => void;
 
@@ -171,7 +174,12 @@ export class Stack {
     if (this.#chainUrl === '') {
       const port = await this.#choose('chain');
       const server = await this.#servers.start('anvil', 'anvil', port, (at) =>
-        startAnvil({ dataDir: this.layout.chainFolder, port: at, portSetting: portWishes.chain.variable }),
+        startAnvil({
+          dataDir: this.layout.chainFolder,
+          port: at,
+          portSetting: portWishes.chain.variable,
+          blockTimeSeconds: CHAIN_BLOCK_SECONDS,
+        }),
       );
       this.#chainUrl = server.url;
     }

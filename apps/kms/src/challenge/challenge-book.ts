@@ -41,7 +41,7 @@ const entrySchema = z.strictObject({
 });
 
 /** The table could not settle who uses a challenge: too many at once. A retry can help. */
-export class ChallengeContendedError extends Error {
+class ChallengeContendedError extends Error {
   readonly code = 'challenge-contended';
   readonly retryable = true;
   constructor() {

@@ -4,7 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { ChallengeTable } from './challenge-book.js';
 
 /** The bus did not answer about a challenge. A retry can help. */
-export class ChallengesUnavailableError extends Error {
+class ChallengesUnavailableError extends Error {
   readonly code = 'challenges-unavailable';
   readonly retryable = true;
   constructor(message: string, options?: ErrorOptions) {

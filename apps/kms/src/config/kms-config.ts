@@ -22,7 +22,7 @@ const serviceSchema = z.object({
   VOUCH_PCCS_URL: z.url(),
   /** PEM of a root to trust besides Intel's: the quote simulator's. */
   VOUCH_UNSAFE_TRUST_ANCHOR_FILE: z.string().optional(),
-  /** Oldest block a policy may be read at, in seconds. */
+  /** Oldest block a policy may be read at, in seconds: a chain that stands still is not asked. */
   POLICY_MAX_AGE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(300),
 });
 
@@ -52,7 +52,7 @@ function refuseInProduction<C extends { readonly VOUCH_MODE: string }>(config: C
 /** Names of the weakenings that hold for everything this KMS does. */
 export function standingWeakenings(config: KmsConfig): string[] {
   return [
-    'unsafePassphraseSealing',
+    'unsafePassphraseKeyProvider',
     ...(config.VOUCH_UNSAFE_TRUST_ANCHOR_FILE === undefined ? [] : ['unsafeTrustAnchor']),
   ];
 }

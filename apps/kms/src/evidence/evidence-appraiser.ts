@@ -22,7 +22,7 @@ import type { AppraisedFacts, EvidenceOutcome, UsedCollateral } from './appraise
 import { judgeOsImage, type ProcessGuests } from './os-image.js';
 
 /** Where collateral comes from; CollateralClient is one. Throws CollateralUnavailableError. */
-export interface CollateralSource {
+interface CollateralSource {
   collateralFor(quote: ParsedQuote): Promise<QuoteCollateralV3>;
   forget(quote: ParsedQuote): void;
 }
@@ -136,6 +136,11 @@ function factsOf(
     deviceId: hex(evidence.deviceId),
     tcbStatus: tcb.status,
     advisoryIds: tcb.advisoryIds,
-    unsafe: [...evidence.unsafe, ...(image.isProcessGuest ? ['unsafeProcessGuest'] : [])],
+    unsafe: [...evidence.unsafe.map(weakeningName), ...(image.isProcessGuest ? ['unsafeProcessGuest'] : [])],
   };
+}
+
+/** A foreign trust anchor has one name in the log, whether it was configured or relied on. */
+function weakeningName(name: string): string {
+  return name === 'unsafeTrustAnchorAccepted' ? 'unsafeTrustAnchor' : name;
 }

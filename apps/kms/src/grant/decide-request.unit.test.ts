@@ -159,7 +159,7 @@ describe('the policy', () => {
     const { block } = guest.bootPolicy;
     guest.bootPolicy = { ...guest.bootPolicy, block: { ...block, time: new Date(NOW.getTime() - 300_001) } };
     await thenDenied('policy.fresh', /older than 300 s/);
-    guest.bootPolicy = { ...guest.bootPolicy, block: { ...block, time: new Date(NOW.getTime() + 60_001) } };
+    guest.bootPolicy = { ...guest.bootPolicy, block: { ...block, time: new Date(NOW.getTime() + 300_001) } };
     await thenDenied('policy.fresh', /in the future/);
     guest.bootPolicy = { ...guest.bootPolicy, block: { ...block, time: new Date(NOW.getTime() - 300_000) } };
     expect((await when()).outcome).toBe('issued');

@@ -22,7 +22,7 @@ export interface GrantHistory {
 }
 
 /** A later epoch was granted while this one was decided, or another writer was faster. Deciding again settles it. */
-export class GrantOvertakenError extends Error {
+class GrantOvertakenError extends Error {
   readonly code = 'grant-overtaken';
   readonly retryable = true;
   constructor(message: string) {

@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { KmsWorld } from '../testing/kms-world.js';
 import { announceRoot } from './announce-root.js';
 
-const announcement = { kmsId: 'kms-1', contract: 'd5'.repeat(20), chainId: 31337, unsafe: ['unsafePassphraseSealing'] };
+const announcement = {
+  kmsId: 'kms-1',
+  contract: 'd5'.repeat(20),
+  chainId: 31337,
+  unsafe: ['unsafePassphraseKeyProvider'],
+};
 
 describe('kms.bootstrapped', () => {
   it('is in the log once, until what it says changes', async () => {

@@ -29,7 +29,7 @@ export interface KmsRoot {
 }
 
 /** Root keys that are absent, or cannot be used. `retryable` is false: an operator must act. */
-export class RootKeysUnavailableError extends Error {
+class RootKeysUnavailableError extends Error {
   readonly retryable = false;
   constructor(
     readonly code: 'root-keys-absent' | 'root-keys-damaged' | 'root-domain-differs',

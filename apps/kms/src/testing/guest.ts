@@ -17,7 +17,7 @@ export const CONTRACT = 'd5'.repeat(20);
 export const REQUEST_ID = '0b9d2b3e-6f1a-4b8e-9f0e-3a1d5a1c7e11';
 export const NOW = new Date('2026-05-01T12:00:00.000Z');
 
-export const collateral = {
+const collateral = {
   digest: '77'.repeat(32),
   fmspc: '00906ed50000',
   collateral: {

@@ -119,6 +119,13 @@ export class KmsStack {
     return await withSigner(this.chain.url, use);
   }
 
+  /** Folder of another KMS's root, which no trust file lists. */
+  async otherRoot(): Promise<string> {
+    const KMS_DATA_DIR = join(this.dir, 'other');
+    await bootstrap(['--domain', 'other.example'], { ...this.#environment(), KMS_DATA_DIR }, new Date());
+    return KMS_DATA_DIR;
+  }
+
   async stop(): Promise<void> {
     await this.simulator.end('SIGKILL');
     await this.bus.stop();

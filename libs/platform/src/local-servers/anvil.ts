@@ -12,7 +12,10 @@ const SAVE_EVERY_MS = 1000;
 const RPC_DEADLINE_MS = 10_000;
 
 export interface AnvilOptions extends LocalServerOptions {
-  /** Mine a block every so many seconds; absent: one block per transaction. */
+  /**
+   * Mine an empty block every so many seconds as well; absent: one block per transaction and none without. Readers that
+   * refuse an old head need the empty ones.
+   */
   readonly blockTimeSeconds?: number;
 }
 
@@ -30,7 +33,8 @@ export async function startAnvil(options: AnvilOptions): Promise<LocalServer> {
   return await onPort(options.port, 'anvil', options.portSetting, async (port) => {
     const url = `http://127.0.0.1:${port}`;
     const keeper = new StateKeeper(url, statePath);
-    const blockTime = options.blockTimeSeconds === undefined ? [] : ['--block-time', String(options.blockTimeSeconds)];
+    const { blockTimeSeconds: every } = options;
+    const blockTime = every === undefined ? [] : ['--block-time', String(every), '--mixed-mining'];
     const server = await startServerProcess({
       name: 'anvil',
       command,

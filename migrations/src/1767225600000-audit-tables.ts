@@ -113,6 +113,7 @@ const FLEET_TABLES = [
     epoch bigint not null,
     address text,
     state text not null,
+    running boolean not null,
     desired text not null,
     reason text not null,
     ports integer[] not null,

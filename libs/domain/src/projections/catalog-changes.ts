@@ -1,4 +1,4 @@
-import type { ProjectedEvent } from './project-event.js';
+import type { ProjectedEvent } from './projected-event.js';
 import type { RowChange } from './row-change.js';
 
 /** Rows of apps, releases and hosts. */

@@ -5,7 +5,8 @@
  * whatever its author claims; a lie can leave no more than a wrong row about what that author may speak of.
  */
 export { MemoryTables } from './memory-tables.js';
-export { type ProjectedEvent, projectEvent } from './project-event.js';
+export { projectEvent } from './project-event.js';
+export type { ProjectedEvent } from './projected-event.js';
 export type { ConditionOf, InsertRow, MatchOf, RowChange, UpdateRows } from './row-change.js';
 export { storable } from './storable.js';
 export {

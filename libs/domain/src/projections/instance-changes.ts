@@ -1,5 +1,5 @@
 import type { EventData } from '../event-catalog.js';
-import type { ProjectedEvent } from './project-event.js';
+import type { ProjectedEvent } from './projected-event.js';
 import type { MatchOf, RowChange } from './row-change.js';
 import type { InstanceProjectedState, RowOf } from './tables.js';
 
@@ -33,7 +33,12 @@ export function instanceChanges({ seq, envelope }: ProjectedEvent): RowChange[] 
     }
     case 'instance.placed': {
       const { instanceId, hostId, epoch, address, reason } = envelope.data;
-      return [change({ instance_id: instanceId }, { host_id: hostId, epoch, address, state: 'placed', reason })];
+      return [
+        change(
+          { instance_id: instanceId },
+          { host_id: hostId, epoch, address, state: 'placed', running: false, reason },
+        ),
+      ];
     }
     case 'instance.stop-requested': {
       const one = { instance_id: envelope.data.instanceId };
@@ -42,6 +47,8 @@ export function instanceChanges({ seq, envelope }: ProjectedEvent): RowChange[] 
           { ...one, state: ['created'] },
           { desired: 'stopped', state: 'stopped', reason: 'stopped before placement' },
         ),
+        // Nothing runs and its end was told already: no host will tell it again.
+        change({ ...one, state: ENDED_WITH_REASON, running: false }, { desired: 'stopped', state: 'stopped' }),
         change({ ...one, state: [...LIVE, ...ENDED_WITH_REASON] }, { desired: 'stopped', state: 'stopping' }),
         change(one, { desired: 'stopped' }),
       ];
@@ -67,7 +74,10 @@ type Change = (match: MatchOf<'instance'>, set: Partial<RowOf<'instance'>>) => R
 function observedChanges({ envelope }: ProjectedEvent, change: Change): RowChange[] {
   switch (envelope.type) {
     case 'vm.launched':
-      return [change({ ...placed(envelope.data), desired: 'running' }, { state: 'launching', reason: '' })];
+      return [
+        change(placed(envelope.data), { running: true }),
+        change({ ...placed(envelope.data), desired: 'running' }, { state: 'launching', reason: '' }),
+      ];
     case 'attestation.submitted':
       return [
         change(
@@ -94,6 +104,7 @@ function observedChanges({ envelope }: ProjectedEvent, change: Change): RowChang
       const { code, reason } = envelope.data;
       const one = placed(envelope.data);
       return [
+        change(one, { running: false }),
         change({ ...one, desired: 'running' }, { state: 'failed', reason: `${code}: ${reason}` }),
         change({ ...one, desired: 'stopped' }, { state: 'stopped', reason: `${code}: ${reason}` }),
       ];
@@ -101,7 +112,10 @@ function observedChanges({ envelope }: ProjectedEvent, change: Change): RowChang
     case 'vm.exited':
       return exitedChanges(envelope.data, change);
     case 'vm.removed':
-      return [change({ ...placed(envelope.data), desired: 'removed' }, { state: 'removed', reason: '' })];
+      return [
+        change(placed(envelope.data), { running: false }),
+        change({ ...placed(envelope.data), desired: 'removed' }, { state: 'removed', reason: '' }),
+      ];
     default:
       return [];
   }
@@ -112,6 +126,7 @@ function exitedChanges(data: EventData<'vm.exited'>, change: Change): RowChange[
   const status = data.exitCode === null ? 'ended by a signal or lost' : `exit code ${data.exitCode}`;
   const reason = data.reason === '' ? status : `${data.reason} (${status})`;
   return [
+    change(one, { running: false }),
     change({ ...one, desired: 'stopped' }, { state: 'stopped', reason }),
     data.requested
       ? change({ ...one, desired: 'running' }, { state: 'stopped', reason })
@@ -130,6 +145,7 @@ function createdRow(data: EventData<'instance.created'>, time: string, seq: numb
     epoch: 0,
     address: null,
     state: 'created',
+    running: false,
     desired: 'running',
     reason: '',
     ports: [],

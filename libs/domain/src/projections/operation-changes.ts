@@ -1,4 +1,4 @@
-import type { ProjectedEvent } from './project-event.js';
+import type { ProjectedEvent } from './projected-event.js';
 import type { MatchOf, RowChange } from './row-change.js';
 import { stepOf } from './step-changes.js';
 import { OPEN_OPERATION } from './tables.js';

@@ -1,18 +1,11 @@
-import type { EventEnvelope } from '../envelope.js';
 import { catalogChanges } from './catalog-changes.js';
 import { grantChanges } from './grant-changes.js';
 import { instanceChanges } from './instance-changes.js';
 import { operationChanges } from './operation-changes.js';
+import type { ProjectedEvent } from './projected-event.js';
 import type { RowChange } from './row-change.js';
 import { stepChanges } from './step-changes.js';
 import { storable } from './storable.js';
-
-/** What a projection sees of an event: its place in the log and its envelope. */
-export interface ProjectedEvent<E extends EventEnvelope = EventEnvelope> {
-  /** Stream sequence, from 1. */
-  readonly seq: number;
-  readonly envelope: E;
-}
 
 /**
  * The row changes of one event, in the order they are to be applied. Deterministic: no clock, no state. Strings are

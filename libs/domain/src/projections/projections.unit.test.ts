@@ -206,6 +206,18 @@ describe('instance state machine', () => {
     expect(story.instance?.state).toBe('removed');
   });
 
+  it('is stopped at once when its end was told before, and not before a running guest has ended', () => {
+    const exit = { ...AT, exitCode: 1, reason: '', requested: false };
+    const stop = { instanceId: INSTANCE };
+    const failed = new Story().healthy().tell('vm.exited', exit).tell('instance.stop-requested', stop);
+    expect(failed.instance).toMatchObject({ state: 'stopped', desired: 'stopped', running: false });
+    const gone = new Story().deployRequested().launched().attested().denied().tell('vm.exited', exit);
+    expect(gone.tell('instance.stop-requested', stop).instance?.state).toBe('stopped');
+    const denied = new Story().deployRequested().launched().attested().denied().tell('instance.stop-requested', stop);
+    expect(denied.instance).toMatchObject({ state: 'stopping', running: true });
+    expect(denied.tell('vm.exited', exit).instance).toMatchObject({ state: 'stopped', running: false });
+  });
+
   it('does not come back to life while it is being stopped', () => {
     const story = new Story().deployRequested().tell('instance.stop-requested', { instanceId: INSTANCE });
     expect(story.launched().attested().granted().instance?.state).toBe('stopping');

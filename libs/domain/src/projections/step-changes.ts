@@ -1,5 +1,5 @@
 import { placed } from './instance-changes.js';
-import type { ProjectedEvent } from './project-event.js';
+import type { ProjectedEvent } from './projected-event.js';
 import type { MatchOf, RowChange } from './row-change.js';
 import { summaryOf } from './step-summary.js';
 import { OPEN_OPERATION, type OperationStep } from './tables.js';

@@ -99,6 +99,8 @@ export const projectionTables = {
       epoch: int(),
       address: orNull(text()),
       state: text<InstanceProjectedState>(),
+      /** Whether a guest of this epoch was seen running: its launch was reported and its end was not. */
+      running: bool(),
       desired: text<'running' | 'stopped' | 'removed'>(),
       reason: text(),
       ports: ints(),

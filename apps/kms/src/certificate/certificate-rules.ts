@@ -63,7 +63,8 @@ export function certificateTerms(request: CertificateRequest, bounds: Certificat
 }
 
 function problemOfName(name: string, { appId, address, reservedDomains }: CertificateBounds): string | undefined {
-  if (name === 'localhost' || name === address || (isIPv4(name) && name.startsWith('127.'))) return undefined;
+  if (name === 'localhost' || name === address || name === '::1' || (isIPv4(name) && name.startsWith('127.')))
+    return undefined;
   if (isIPv4(name) || name.includes(':'))
     return `${name}: only loopback and the instance's own address can be certified`;
   if (name.length > 253 || !DNS_NAME.test(name)) return `${name}: not a DNS name`;

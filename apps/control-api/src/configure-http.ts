@@ -2,17 +2,26 @@ import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { FieldLogger } from '@vouch/platform';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ApiTokens } from './auth/api-tokens.js';
 import { admit } from './auth/request-gate.js';
 import { ProblemError } from './problems/problem-error.js';
-import { ProblemFilter } from './problems/problem-filter.js';
+import { PROBLEM_JSON, ProblemFilter } from './problems/problem-filter.js';
 
 /** Largest request body, bytes. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
 export function httpAdapter(): FastifyAdapter {
-  return new FastifyAdapter({ bodyLimit: BODY_LIMIT_BYTES, trustProxy: false, return503OnClosing: true });
+  return new FastifyAdapter({
+    bodyLimit: BODY_LIMIT_BYTES,
+    trustProxy: false,
+    return503OnClosing: true,
+    frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
+      // Met before routing, so no filter sees it.
+      const { document } = new ProblemError({ status: 400, code: 'url-malformed', detail: error.message });
+      void reply.code(400).type(PROBLEM_JSON).send(JSON.stringify(document));
+    },
+  });
 }
 
 /** Everything between the socket and the controllers: gate, validation, errors, security headers, description. */
@@ -30,15 +39,6 @@ export function configureHttp(app: NestFastifyApplication, tokens: ApiTokens, lo
     admit(request, tokens);
   });
   describe(app);
-}
-
-/** Answers what fails before Nest is reached. Set after Nest has set its own. */
-export function answerEarlyErrors(app: NestFastifyApplication, logger: FieldLogger): void {
-  const filter = new ProblemFilter(logger);
-  app
-    .getHttpAdapter()
-    .getInstance()
-    .setErrorHandler((error: FastifyError, request, reply) => filter.answer(error, request, reply));
 }
 
 interface Issue {

@@ -1,9 +1,8 @@
 import 'reflect-metadata';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { runService, ServiceState } from '@vouch/platform';
 import { ApiTokens } from './auth/api-tokens.js';
 import type { ControlApiConfig } from './config/control-api-config.js';
-import { answerEarlyErrors, configureHttp, httpAdapter } from './configure-http.js';
+import { configureHttp, httpAdapter } from './configure-http.js';
 import { ControlApiModule, logger } from './control-api.module.js';
 import { EventStreams } from './events/event-streams.js';
 import { FleetFeed } from './fleet/fleet-feed.js';
@@ -32,10 +31,7 @@ await runService(ControlApiModule, {
     reportFeed(app.get(FleetFeed), app.get(ServiceState));
     app.get(OperationRunner).start();
   },
-  listen: (app: NestFastifyApplication) => {
-    answerEarlyErrors(app, logger('http'));
-    return app.get<ControlApiConfig>(CONTROL_API_CONFIG).listen;
-  },
+  listen: (app) => app.get<ControlApiConfig>(CONTROL_API_CONFIG).listen,
   started: (app) => app.get(OperationQueue).start(),
   stopping: async (app) => {
     app.get(EventStreams).close();

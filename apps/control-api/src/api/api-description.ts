@@ -20,7 +20,7 @@ function problem(status: number, description: string) {
 /** Every route below /v1 needs a token. */
 const everywhere = [
   ApiSecurity('bearer'),
-  problem(400, 'request-invalid, json-malformed'),
+  problem(400, 'request-invalid, body-malformed'),
   problem(401, 'token-missing, token-unknown'),
 ];
 

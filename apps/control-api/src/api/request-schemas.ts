@@ -55,7 +55,7 @@ export const emptyBody = z.strictObject({}).default({});
 const minSeq = z.coerce
   .number({ error: 'must be a whole number' })
   .int('must be a whole number')
-  .min(0)
+  .min(0, 'must not be negative')
   .optional()
   .describe('Wait (5 s at most) until the tables show the event with this position');
 
@@ -102,8 +102,8 @@ export const eventsQuery = z.object({
 export const streamQuery = z.object({
   after: z.coerce
     .number({ error: 'must be a whole number' })
-    .int()
-    .min(0)
+    .int('must be a whole number')
+    .min(0, 'must not be negative')
     .optional()
     .describe('Position to start after, unless Last-Event-ID says otherwise; absent: only what comes'),
   ...eventFilter,

@@ -32,7 +32,7 @@ export class FleetFeed {
     return { state: this.#state === 'live' ? 'live' : 'catching-up', position };
   }
 
-  /** Called after each event, and once (with an empty change) whenever the state becomes live or broken. */
+  /** Called after each event, and once (with an empty change) whenever the state changes. */
   onChange(listener: (change: FleetChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -97,6 +97,7 @@ export class FleetFeed {
 
   async #follow(signal: AbortSignal): Promise<void> {
     this.#state = 'catching-up';
+    this.#tell({});
     const head = await this.store.lastSeq();
     const arrived = (): void => {
       if (this.#state === 'live' || this.view.position < head) return;

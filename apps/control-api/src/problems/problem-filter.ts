@@ -4,6 +4,8 @@ import { asError, type FieldLogger, saysRetryable } from '@vouch/platform';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from './problem-error.js';
 
+export const PROBLEM_JSON = 'application/problem+json; charset=utf-8';
+
 /** Turns whatever ended a request into problem+json. What is not expected is logged and answered without its text. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -12,61 +14,23 @@ export class ProblemFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    this.answer(thrown, request, http.getResponse<FastifyReply>());
-  }
-
-  /** For errors that Fastify meets before Nest does (body too large, malformed JSON). */
-  answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const reply = http.getResponse<FastifyReply>();
     const problem = problemOf(thrown, request);
-    if (problem.status >= 500) {
-      this.logger.error({ err: asError(thrown), code: problem.code, url: pathOf(request) }, 'request failed');
-    }
+    const fields = { code: problem.code, method: request.method, path: pathOf(request) };
+    if (problem.retryable) this.logger.warn({ ...fields, reason: problem.message }, 'request not served');
+    else if (problem.status >= 500) this.logger.error({ ...fields, err: asError(thrown) }, 'request failed');
     if (reply.sent || reply.raw.headersSent) {
       reply.raw.destroy();
       return;
     }
-    void reply
-      .code(problem.status)
-      .headers(problem.headers)
-      .type('application/problem+json; charset=utf-8')
-      .send(JSON.stringify(problem.document));
+    void reply.code(problem.status).headers(problem.headers).type(PROBLEM_JSON).send(JSON.stringify(problem.document));
   }
 }
-
-/** Fastify's own errors, by their codes. */
-const FASTIFY_PROBLEMS: Readonly<Record<string, { status: number; code: string; detail: string }>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: { status: 413, code: 'body-too-large', detail: 'the request body exceeds 1 MiB' },
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
-    status: 415,
-    code: 'media-type-unsupported',
-    detail: 'the request body must be application/json',
-  },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
-    status: 400,
-    code: 'body-malformed',
-    detail: 'the body is shorter or longer than its Content-Length',
-  },
-  FST_ERR_CTP_EMPTY_JSON_BODY: {
-    status: 400,
-    code: 'json-malformed',
-    detail: 'the body is empty but Content-Type says application/json',
-  },
-};
 
 function problemOf(thrown: unknown, request: FastifyRequest): ProblemError {
   if (thrown instanceof ProblemError) return thrown;
   const cause = asError(thrown);
   const { code = '', statusCode } = cause as { code?: string; statusCode?: number };
-  const known = FASTIFY_PROBLEMS[code];
-  if (known !== undefined) return new ProblemError({ ...known, cause });
-  if (cause instanceof SyntaxError && statusCode === 400) {
-    return new ProblemError({
-      status: 400,
-      code: 'json-malformed',
-      detail: `the body is not JSON: ${cause.message}`,
-      cause,
-    });
-  }
   if (cause instanceof EventRejectedError && cause.code === 'event-too-large') {
     return new ProblemError({ status: 413, code: 'command-too-large', detail: cause.message, cause });
   }
@@ -81,16 +45,25 @@ function problemOf(thrown: unknown, request: FastifyRequest): ProblemError {
   return new ProblemError({ status: 500, code: 'internal', detail: 'an unexpected error; it was logged', cause });
 }
 
-function problemOfHttp(error: HttpException, request: FastifyRequest): ProblemError {
-  const status = error.getStatus();
-  if (status === 404) {
-    const detail = `there is nothing at ${request.method} ${pathOf(request)}; see /docs`;
-    return new ProblemError({ status, code: 'route-unknown', detail, cause: error });
+/** What Nest makes of a missing route and of the errors Fastify meets while it reads a body. */
+function problemOfHttp(cause: HttpException, request: FastifyRequest): ProblemError {
+  const status = cause.getStatus();
+  switch (status) {
+    case 400:
+      return new ProblemError({ status, code: 'body-malformed', detail: cause.message, cause });
+    case 404: {
+      const detail = `there is nothing at ${request.method} ${pathOf(request)}; see /docs`;
+      return new ProblemError({ status, code: 'route-unknown', detail, cause });
+    }
+    case 413:
+      return new ProblemError({ status, code: 'body-too-large', detail: 'the request body exceeds 1 MiB', cause });
+    case 415: {
+      const detail = 'the request body must be application/json';
+      return new ProblemError({ status, code: 'media-type-unsupported', detail, cause });
+    }
+    default:
+      return new ProblemError({ status, code: status < 500 ? 'request-invalid' : 'internal', detail: cause.message });
   }
-  if (status === 400 && error.message.includes('JSON')) {
-    return new ProblemError({ status, code: 'json-malformed', detail: 'the body is not JSON', cause: error });
-  }
-  return new ProblemError({ status, code: status < 500 ? 'request-invalid' : 'internal', detail: error.message });
 }
 
 function pathOf(request: FastifyRequest): string {

@@ -6,4 +6,3 @@
 export { type AuditDatabaseOptions, auditDatabaseSettings, auditDataSource } from './audit-data-source.js';
 export { migrateDatabase } from './migrate-database.js';
 export { ensureReaderRole, READER_ROLE, type ReaderRoleOptions } from './reader-role.js';
-export { scramVerifier } from './scram-verifier.js';

@@ -43,7 +43,7 @@ export function perfectSubtrees(begin: number, end: number): NodeId[] {
 }
 
 /** Largest k with 2^k <= n, for n >= 1 below 2^53. */
-export function floorLog2(n: number): number {
+function floorLog2(n: number): number {
   let level = 0;
   while (2 ** (level + 1) <= n) level += 1;
   return level;

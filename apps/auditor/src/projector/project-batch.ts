@@ -9,7 +9,7 @@ import { insertNodes } from './merkle-store.js';
 import { rowChangeSql } from './row-change-sql.js';
 
 /** Name of the auditor's row in `projection`. */
-export const PROJECTION_NAME = 'audit';
+const PROJECTION_NAME = 'audit';
 
 /**
  * Writes a batch of consecutive events in one transaction: their bytes, their projected rows, the Merkle nodes they

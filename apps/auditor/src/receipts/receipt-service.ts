@@ -28,6 +28,9 @@ const STANDBY_POLL_MS = 50;
 /** Safety net for a leader, which is told of each checkpoint. */
 const LEADER_POLL_MS = 1_000;
 
+/** Most callers that wait at once: each costs a query now and then, and the HTTP side asks without a credential. */
+const MAX_WAITING = 256;
+
 /** Makes receipts from what is persisted; waits for the checkpoint when it is not there yet. */
 export class ReceiptService {
   readonly #wakers = new Set<() => void>();
@@ -82,7 +85,7 @@ export class ReceiptService {
         const checkpoint = await withSession(dataSource, (session) => coveringCheckpoint(session, seq));
         if (checkpoint !== undefined) return checkpoint;
         const leftMs = deadline - clock.monotonicMs();
-        if (leftMs <= 0) {
+        if (leftMs <= 0 || this.#wakers.size > MAX_WAITING) {
           throw new ReceiptError('receipt-not-ready', `no signed checkpoint covers event ${seq} yet`, true);
         }
         await news.wait(Math.min(leftMs, engine.isLeading ? LEADER_POLL_MS : STANDBY_POLL_MS));

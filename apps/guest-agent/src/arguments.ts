@@ -20,7 +20,7 @@ export interface AgentArguments {
   readonly appLog: string;
 }
 
-export const USAGE =
+const USAGE =
   'usage: guest-agent --shared DIR --host-socket PATH --tsm-socket PATH --listen PATH --state DIR --address IPV4 [--app-log PATH]';
 
 /** Reads the command line. Throws AgentFailure `usage` naming what is missing or wrong. */

@@ -50,6 +50,8 @@ export async function runGuest(surroundings: AgentSurroundings): Promise<void> {
 
   const keys = await makeGuestKeys();
   const grant = await obtainGrant({ identity: { shared, keys }, host, tsm, events, progress, log, signal });
+  // It opened the one payload that will ever be sealed to it.
+  keys.hpke.privateKey.fill(0);
   progress.report('keys-received', `grant ${grant.decision.grantSeq}, root ${grant.decision.rootCaSpki.slice(-16)}`);
 
   await measureGrant(events, grant);

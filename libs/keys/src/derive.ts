@@ -1,5 +1,5 @@
 import { createHash, hkdfSync } from 'node:crypto';
-import { type P256Key, p256FromScalar } from './p256.js';
+import { type P256Key, p256FromScalar, wipeP256 } from './p256.js';
 
 const SALT = new TextEncoder().encode('RATLS');
 
@@ -34,7 +34,6 @@ export function deriveDhSecret(parentScalar: Uint8Array, context: readonly Conte
   try {
     return new Uint8Array(createHash('sha256').update(key.pkcs8).digest());
   } finally {
-    key.scalar.fill(0);
-    key.pkcs8.fill(0);
+    wipeP256(key);
   }
 }

@@ -24,14 +24,7 @@ export interface P256Key {
 
 /** Builds a P-256 key from its 32-byte big-endian scalar. Throws InvalidKeyError outside 1..n-1. */
 export function p256FromScalar(scalar: Uint8Array): P256Key {
-  if (scalar.length !== SCALAR_BYTES) throw new InvalidKeyError('a P-256 scalar has 32 bytes');
-  const ecdh = createECDH('prime256v1');
-  try {
-    ecdh.setPrivateKey(scalar);
-  } catch (cause) {
-    throw new InvalidKeyError('not a P-256 scalar (zero, or not below the group order)', { cause });
-  }
-  const point = ecdh.getPublicKey();
+  const point = pointOf(scalar);
   const pkcs8 = Buffer.concat([PKCS8_HEAD, scalar, PKCS8_MIDDLE, point]);
   return {
     scalar: Uint8Array.from(scalar),
@@ -40,6 +33,28 @@ export function p256FromScalar(scalar: Uint8Array): P256Key {
     point,
     privateKey: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }),
   };
+}
+
+/** SubjectPublicKeyInfo (91 bytes) of a scalar, without making further copies of it. Throws InvalidKeyError. */
+export function p256SpkiOf(scalar: Uint8Array): Uint8Array {
+  return Buffer.concat([SPKI_HEAD, pointOf(scalar)]);
+}
+
+/** Overwrites the secret encodings of a key that is no longer needed. Its KeyObject stays usable while referenced. */
+export function wipeP256(key: P256Key): void {
+  key.scalar.fill(0);
+  key.pkcs8.fill(0);
+}
+
+function pointOf(scalar: Uint8Array): Buffer {
+  if (scalar.length !== SCALAR_BYTES) throw new InvalidKeyError('a P-256 scalar has 32 bytes');
+  const ecdh = createECDH('prime256v1');
+  try {
+    ecdh.setPrivateKey(scalar);
+  } catch (cause) {
+    throw new InvalidKeyError('not a P-256 scalar (zero, or not below the group order)', { cause });
+  }
+  return ecdh.getPublicKey();
 }
 
 /** A fresh random P-256 key. */

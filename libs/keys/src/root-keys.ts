@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { KeysWipedError, SealOpenError } from './errors.js';
 import { k256PublicKey } from './k256.js';
-import { generateP256, p256FromScalar } from './p256.js';
+import { generateP256, p256SpkiOf, wipeP256 } from './p256.js';
 
 /**
  * Sealed form (development key provider): offset, length
@@ -42,14 +42,20 @@ export class RootKeys {
   private constructor(caScalar: Uint8Array, k256Scalar: Uint8Array) {
     this.#caScalar = Uint8Array.from(caScalar);
     this.#k256Scalar = Uint8Array.from(k256Scalar);
-    this.caSpki = p256FromScalar(caScalar).spki;
+    this.caSpki = p256SpkiOf(caScalar);
     this.k256PublicKey = k256PublicKey(k256Scalar);
   }
 
   /** Fresh random root keys. */
   static generate(): RootKeys {
     const ca = generateP256();
-    return RootKeys.#consume(ca.scalar, secp256k1.utils.randomSecretKey());
+    const k256Scalar = secp256k1.utils.randomSecretKey();
+    try {
+      return new RootKeys(ca.scalar, k256Scalar);
+    } finally {
+      wipeP256(ca);
+      k256Scalar.fill(0);
+    }
   }
 
   /** From two 32-byte big-endian scalars, which are copied. Throws InvalidKeyError. For vectors and key import. */
@@ -125,15 +131,6 @@ export class RootKeys {
 
   [inspect.custom](): string {
     return this.toString();
-  }
-
-  static #consume(caScalar: Uint8Array, k256Scalar: Uint8Array): RootKeys {
-    try {
-      return new RootKeys(caScalar, k256Scalar);
-    } finally {
-      caScalar.fill(0);
-      k256Scalar.fill(0);
-    }
   }
 
   #assertLive(): void {

@@ -1,13 +1,5 @@
 import { createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
-import {
-  authorEvent,
-  type Claims,
-  type EventAuthor,
-  type EventData,
-  type Evidence,
-  keyIdOf,
-  type TrustFile,
-} from '@vouch/domain';
+import { authorEvent, type Claims, type EventAuthor, type EventData, keyIdOf, type TrustFile } from '@vouch/domain';
 import {
   deriveAppCaKey,
   deriveAppKeys,
@@ -179,5 +171,3 @@ export class FakeKms {
     };
   }
 }
-
-export type { Claims, Evidence };

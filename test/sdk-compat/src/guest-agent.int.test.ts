@@ -409,6 +409,16 @@ describe('the app', () => {
     for (const pid of pids) expect(await lives(pid)).toBe(false);
   });
 
+  it('is over when it ended, even if something that left its group holds its output', async () => {
+    const script =
+      'setsid sh -c "echo pid \\$\\$; exec sleep 60" & while ! grep -q pid ../../app.log; do sleep 0.05; done';
+    guest = await stage.guest({ compose: bash(script) });
+    await guest.startHealthy();
+    await guest.host.untilStep('app-finished');
+    const [escaped = 0] = await pidsOf(() => guest.appLog(), 1);
+    process.kill(escaped, 'SIGKILL');
+  });
+
   it('ends when its agent is killed', async () => {
     guest = await stage.guest({ compose: bash('echo pid $$; (echo pid $BASHPID; while :; do sleep 1; done) & wait') });
     await guest.startHealthy();

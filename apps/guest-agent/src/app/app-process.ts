@@ -3,15 +3,19 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppCommand } from './app-command.js';
 import type { CappedLog } from './capped-log.js';
+import { groupLives } from './process-group.js';
 
 /**
  * Runs the app in a process group of its own. The pipe on descriptor 3 is held by the agent alone: when the agent is gone,
  * in whatever way, the reader in the group sees its end and kills the group. An app never outlives its agent.
  */
-const GUARD = '(cat <&3 >/dev/null 2>&1; kill -KILL 0) & exec 3<&-; exec "$@"';
+const GUARD = '(trap "" TERM INT HUP; cat <&3 >/dev/null 2>&1; kill -KILL 0) & exec 3<&-; exec "$@"';
 const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 20;
-const GONE_POLLS = 50;
+/** Five seconds: what SIGKILL does not end by then hangs in the kernel. */
+const GONE_POLLS = 250;
+/** A process that left the group may hold the output open for ever. */
+const OUTPUT_END_MS = 1_000;
 
 export interface AppExit {
   readonly code: number | null;
@@ -62,29 +66,31 @@ export class AppProcess {
     });
     // The guard and whatever the app left behind: nothing of this run may meet the next one.
     this.#signal('SIGKILL');
-    // Bounded: where nobody reaps orphans, dead members of the group stay in the process table.
-    for (let polls = 0; polls < GONE_POLLS && this.#groupLives(); polls += 1) await sleep(POLL_MS);
+    const { pid } = this.#child;
+    for (let polls = 0; pid !== undefined && polls < GONE_POLLS && groupLives(pid); polls += 1) await sleep(POLL_MS);
     await this.#outputEnd();
     return exit;
   }
 
   async #outputEnd(): Promise<void> {
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      if (stream !== null && !stream.readableEnded && !stream.destroyed) await once(stream, 'close');
-    }
+    const streams = [this.#child.stdout, this.#child.stderr].filter((stream) => stream !== null);
+    const open = streams.filter((stream) => !stream.closed);
+    const timer = new AbortController();
+    await Promise.race([
+      Promise.all(open.map((stream) => once(stream, 'close'))),
+      sleep(OUTPUT_END_MS, undefined, { signal: timer.signal }).catch(() => undefined),
+    ]);
+    timer.abort();
+    for (const stream of streams) stream.destroy();
   }
 
-  #groupLives(): boolean {
-    return this.#signal(0);
-  }
-
-  #signal(signal: NodeJS.Signals | 0): boolean {
+  #signal(signal: NodeJS.Signals): void {
     const { pid } = this.#child;
-    if (pid === undefined) return false;
+    if (pid === undefined) return;
     try {
-      return process.kill(-pid, signal);
+      process.kill(-pid, signal);
     } catch {
-      return false;
+      // The group is gone.
     }
   }
 }

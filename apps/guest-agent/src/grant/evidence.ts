@@ -27,7 +27,7 @@ export interface GuestIdentity {
 }
 
 /** What the guest claims about itself for one challenge (32 bytes, hex). */
-export function claimsOf({ shared, keys }: GuestIdentity, challenge: string): Claims {
+function claimsOf({ shared, keys }: GuestIdentity, challenge: string): Claims {
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
   return {
     version: 1,

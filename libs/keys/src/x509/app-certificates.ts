@@ -1,6 +1,6 @@
 import type { CertificateUsage } from '../certificate-request.js';
 import type { P256Key } from '../p256.js';
-import { p256FromScalar } from '../p256.js';
+import { p256FromScalar, wipeP256 } from '../p256.js';
 import type { RootKeys } from '../root-keys.js';
 import { type MintedCertificate, mintCertificate, type WrappedExtension } from './certificate.js';
 
@@ -17,9 +17,8 @@ const VALIDITY_DAYS = 3650;
 
 /** The KMS root CA certificate, self-signed, path length 1. Deterministic but for `now` and the signature nonce. */
 export function mintRootCa(root: RootKeys, now: Date): MintedCertificate {
-  return root.useCaScalar((scalar) => {
-    const key = p256FromScalar(scalar);
-    return mintCertificate({
+  return useRootCaKey(root, (key) =>
+    mintCertificate({
       subject: ROOT_CA,
       subjectSpki: key.spki,
       issuer: ROOT_CA,
@@ -28,15 +27,14 @@ export function mintRootCa(root: RootKeys, now: Date): MintedCertificate {
       notBefore: EPOCH_1975,
       notAfter: afterDays(now, VALIDITY_DAYS),
       ca: { pathLength: 1 },
-    });
-  });
+    }),
+  );
 }
 
 /** The App CA certificate of an app (20-byte id), signed by the root CA key, path length 0, usage `app:ca`. */
 export function mintAppCa(root: RootKeys, appCaKey: P256Key, appId: Uint8Array, now: Date): MintedCertificate {
-  return root.useCaScalar((scalar) => {
-    const key = p256FromScalar(scalar);
-    return mintCertificate({
+  return useRootCaKey(root, (key) =>
+    mintCertificate({
       subject: APP_CA,
       subjectSpki: appCaKey.spki,
       issuer: ROOT_CA,
@@ -46,8 +44,8 @@ export function mintAppCa(root: RootKeys, appCaKey: P256Key, appId: Uint8Array, 
       notAfter: afterDays(now, VALIDITY_DAYS),
       ca: { pathLength: 0 },
       wrappedExtensions: appExtensions(appId, 'app:ca'),
-    });
-  });
+    }),
+  );
 }
 
 export interface AppLeaf {
@@ -82,6 +80,17 @@ export function mintAppLeaf(leaf: AppLeaf): MintedCertificate {
     usages: leaf.usages,
     altNames: leaf.altNames,
     wrappedExtensions: appExtensions(leaf.appId, 'app:custom'),
+  });
+}
+
+function useRootCaKey<T>(root: RootKeys, use: (key: P256Key) => T): T {
+  return root.useCaScalar((scalar) => {
+    const key = p256FromScalar(scalar);
+    try {
+      return use(key);
+    } finally {
+      wipeP256(key);
+    }
   });
 }
 

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
-import { asRefusal } from './read-client-hello.js';
 import { ConnectionRefusedError } from './refusal.js';
 
 export interface TerminateOptions {
@@ -34,7 +33,11 @@ export function terminateTls(socket: Socket, options: TerminateOptions): Promise
     const timer = setTimeout(() => refuse(new ConnectionRefusedError('handshake-timeout')), timeoutMs);
     const onSecure = () => settle(() => resolve(stream));
     const onClose = () => refuse(new ConnectionRefusedError('handshake-failed'));
-    const onAbort = () => refuse(asRefusal(signal.reason));
+    // The connection itself closes first when OpenSSL gives up: that is a failed handshake too.
+    const onAbort = () => {
+      const { reason } = signal;
+      refuse(reason instanceof ConnectionRefusedError ? reason : new ConnectionRefusedError('handshake-failed'));
+    };
     // Also after the handshake: an error of the stream ends this connection only.
     stream.on('error', () => stream.destroy());
     if (signal.aborted) return onAbort();

@@ -326,4 +326,19 @@ describe('NATS permissions', () => {
     await expect(own.watch({ key: 'host-2.>' })).rejects.toThrow(/permissions violation/i);
     await expect(own.watch()).rejects.toThrow(/permissions violation/i);
   });
+
+  it('what permissions cannot stop: an answer of the server sent to a foreign subject; readers stop at it', async () => {
+    const start = JSON.parse((await connectionOf(KMS).request('$JS.API.STREAM.INFO.EVENTS')).string()) as {
+      state: { last_seq: number };
+    };
+    // The acknowledgement goes wherever the publisher says, here into the log under a subject that is not its own.
+    connectionOf(host('host-1')).publish('logs.host-1.i', 'x', { reply: `evt.app.${'ab'.repeat(20)}` });
+    await connectionOf(host('host-1')).flush();
+    const store = new JetStreamEventStore({
+      connection: connectionOf(CONTROL_API),
+      directory: makeTestAuthors().directory,
+    });
+    const reading = store.read({ fromSeq: start.state.last_seq + 1, follow: true })[Symbol.asyncIterator]();
+    await expect(reading.next()).rejects.toMatchObject({ code: 'event-malformed', retryable: false });
+  });
 });

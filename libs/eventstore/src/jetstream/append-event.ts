@@ -11,6 +11,9 @@ export interface AppendLimits {
   readonly deadlineMs: number;
 }
 
+/** Where an append is published. */
+export type AppendTarget = Pick<LogApi, 'publish'> & { readonly connection: { isClosed(): boolean } };
+
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 1_000;
 
@@ -27,7 +30,7 @@ const LONGEST_PAUSE_MS = 1_000;
  * The broker's dedupe window is not used: it answers differently by version and forgets after two minutes.
  */
 export async function appendEvent(
-  api: LogApi,
+  api: AppendTarget,
   reader: SubjectReader,
   directory: KeyDirectory,
   event: AuthoredEvent,

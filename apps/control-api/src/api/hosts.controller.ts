@@ -31,7 +31,7 @@ export class HostsController {
   ) {
     const { hostId, driver, capacity } = body;
     if (driver === 'process' && this.config.mode === 'production') throw processDriverRefused();
-    const unsafe = driver === 'process' ? ['unsafeProcessGuests'] : [];
+    const unsafe = driver === 'process' ? ['unsafeProcessGuest'] : [];
     return this.mutation.run<'RegisterHost'>(
       request,
       reply,

@@ -72,6 +72,7 @@ export const instance = z.object({
   epoch: z.number().int().describe('Placement epoch; 0 until placed'),
   address: z.string().nullable(),
   state: z.string(),
+  running: z.boolean().describe('A guest of this epoch was seen running and its end was not'),
   desired: z.string(),
   reason: z.string(),
   ports,

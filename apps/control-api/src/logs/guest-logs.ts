@@ -7,24 +7,20 @@ import type { FleetFeed } from '../fleet/fleet-feed.js';
 import { ProblemError } from '../problems/problem-error.js';
 
 export interface LogLine {
-  /** ISO 8601; when the line was written, as far as its host says so, else when it was stored. */
+  /** ISO 8601: when the host's worker read the line. */
   readonly time: string;
-  /** Which of the guest's outputs, for example "agent" or "app". */
+  /** Whose output: "agent" or "app". */
   readonly source: string;
   readonly line: string;
 }
 
-const lineSchema = z.object({
-  time: z.string().optional(),
-  source: z.string().optional(),
-  stream: z.string().optional(),
-  line: z.string(),
-});
+/** What a host worker publishes: some lines it read at one time. */
+const messageSchema = z.object({ time: z.iso.datetime(), source: z.string(), lines: z.array(z.string()) });
 
 /** The whole answer may take this long, ms. */
 const READ_LIMIT_MS = 5_000;
 
-/** Reads what guests wrote, from the bounded stream LOGS (`logs.<hostId>.<instanceId>`, JSON lines, newest kept). */
+/** Reads what guests wrote, from the bounded stream LOGS (`logs.<hostId>.<instanceId>`, newest kept). */
 export class GuestLogs {
   constructor(
     private readonly connection: NatsConnection,
@@ -73,21 +69,13 @@ export class GuestLogs {
   }
 }
 
-/** A message holds one line, several (an array), or plain text; a guest's output never fails a reader. */
+/** A message in no known form is shown as the text it is: a guest's output never fails a reader. */
 function linesOf(message: JsMsg): LogLine[] {
-  const storedAt = new Date(message.time).toISOString();
   const text = message.string();
-  let json: unknown;
   try {
-    json = JSON.parse(text);
+    const { time, source, lines } = messageSchema.parse(JSON.parse(text));
+    return lines.map((line) => ({ time, source, line }));
   } catch {
-    return [{ time: storedAt, source: 'app', line: text }];
+    return [{ time: new Date(message.time).toISOString(), source: '?', line: text }];
   }
-  const parsed = z.union([z.array(lineSchema), lineSchema.transform((one) => [one])]).safeParse(json);
-  if (!parsed.success) return [{ time: storedAt, source: 'app', line: text }];
-  return parsed.data.map(({ time, source, stream, line }) => ({
-    time: time ?? storedAt,
-    source: source ?? stream ?? 'app',
-    line,
-  }));
 }

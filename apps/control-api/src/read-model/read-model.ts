@@ -48,7 +48,7 @@ const KINDS = {
     key: 'instance_id',
     order: 'created_at desc, instance_id',
     columns:
-      'instance_id, app_id, release_id, compose_hash, seed, host_id, epoch, address, state, desired, reason, ports, created_at, updated_at, seq',
+      'instance_id, app_id, release_id, compose_hash, seed, host_id, epoch, address, state, running, desired, reason, ports, created_at, updated_at, seq',
     filters: { appId: 'app_id', releaseId: 'release_id', hostId: 'host_id', state: 'state', desired: 'desired' },
   },
   operation: {

@@ -40,8 +40,13 @@ export class FakeHost {
     this.#beating = setInterval(send, 1_000);
   }
 
+  /** No more heartbeats. */
   silence(): void {
     clearInterval(this.#beating);
+  }
+
+  log(instanceId: string, message: object): void {
+    this.connection.publish(`logs.${this.hostId}.${instanceId}`, JSON.stringify(message));
   }
 
   /** What control-api wants of this host for one instance; undefined when nothing. */

@@ -3,7 +3,7 @@
  * Evidence moves through types, bytes -> ParsedQuote -> VerifiedQuote -> AppraisedEvidence -> BoundEventLog -> identity, so
  * that a skipped step does not compile. The invariant: nothing here touches a clock, a file or a global setting; the
  * verdict is a function of the bytes, the time and the anchors given, and a check that did not run says `skipped`.
- * (Only `CollateralClient` talks to a network, and what it returns is not trusted.)
+ * (Only `CollateralClient` talks to a network, and what it returns is not trusted; only `readProcessImage` reads files.)
  */
 export * from './abi/index.js';
 export * from './appraise/index.js';

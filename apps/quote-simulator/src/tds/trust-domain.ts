@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { type ProcessMeasurements, processMeasurements } from '@vouch/attestation';
+import { extendRtmr, type ProcessMeasurements, processMeasurements } from '@vouch/attestation';
 import type { QuotingEnclave } from '../quote/quoting-enclave.js';
 import { tdReport } from '../quote/td-report.js';
 import { machineOf, type TdDefinition } from './td-definition.js';
@@ -40,7 +39,7 @@ export class TrustDomain {
   /** RTMR3 ← SHA-384(RTMR3 ‖ digest), 48-byte digest. Throws what `persist` throws. */
   extend(digest: Uint8Array): Promise<void> {
     const turn = this.#last.then(async () => {
-      const next = new Uint8Array(createHash('sha384').update(this.#rtMr3).update(digest).digest());
+      const next = extendRtmr(this.#rtMr3, digest);
       await this.persist(next);
       this.#rtMr3 = next;
     });

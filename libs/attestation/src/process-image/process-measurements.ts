@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { extendRtmr, RTMR_BYTES } from '../event-log/replay.js';
 import type { BootEvent } from './boot-event.js';
 import type { ProcessVmConfig } from './process-vm-config.js';
 
@@ -86,7 +87,10 @@ function bootEvent(imr: 0 | 1 | 2, eventType: number, event: string, payload: Ui
 function replay(events: readonly BootEvent[], imr: number): Uint8Array {
   return events
     .filter((event) => event.imr === imr)
-    .reduce<Uint8Array>((register, event) => sha384(register, Buffer.from(event.digest, 'hex')), new Uint8Array(48));
+    .reduce<Uint8Array>(
+      (register, event) => extendRtmr(register, Buffer.from(event.digest, 'hex')),
+      new Uint8Array(RTMR_BYTES),
+    );
 }
 
 function sha384(...parts: readonly Uint8Array[]): Uint8Array {

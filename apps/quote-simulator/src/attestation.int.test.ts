@@ -106,13 +106,12 @@ describe('a simulated quote under the verifier of this project', () => {
 
   it('is refused when one bit of it is flipped, anywhere', () => {
     const options = { now: new Date(), trustAnchors: [anchor] };
-    for (let offset = 0; offset < quote.length; offset += 97) {
+    for (let offset = 0; offset < quote.length; offset += 1) {
       const forged = Buffer.from(quote);
       forged[offset] = (forged[offset] ?? 0) ^ 1;
       const result = parseQuote(forged);
       const accepted = result.ok && verifyQuote(result.quote, collateral, options).ok;
-      // Line ends and text outside the certificates are not signed; nothing else may change.
-      expect([offset, accepted && !isUnsignedText(offset)]).toEqual([offset, false]);
+      expect([offset, accepted]).toEqual([offset, false]);
     }
   });
 
@@ -136,9 +135,3 @@ describe('a simulated quote under the verifier of this project', () => {
     expect(bindEventLog(appraised.evidence, edited)).toMatchObject({ ok: false, code: 'EVENT_LOG_MISMATCH' });
   });
 });
-
-/** True for bytes of the certification data that are line ends, or the zero at its end. */
-function isUnsignedText(offset: number): boolean {
-  const byte = quote[offset];
-  return offset > 1258 && (byte === 0x0a || byte === 0);
-}

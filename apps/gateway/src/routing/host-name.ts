@@ -1,5 +1,5 @@
 /** How a connection is carried once it is routed. */
-export type RouteMode = 'terminate' | 'terminate-h2' | 'passthrough';
+type RouteMode = 'terminate' | 'terminate-h2' | 'passthrough';
 
 /** What a server name asks for. */
 export interface RouteRequest {

@@ -41,7 +41,7 @@ export interface RoutingOptions {
  * Applies one event to the view of its instance; undefined when the instance is not known (or not any more). Facts of
  * another epoch or host than the current placement change nothing: a late grant or report never opens a route.
  */
-export function evolveInstanceView(view: InstanceView | undefined, event: RoutedEvent): InstanceView | undefined {
+function evolveInstanceView(view: InstanceView | undefined, event: RoutedEvent): InstanceView | undefined {
   if (event.type === 'instance.created') {
     const { instanceId, appId } = event.data;
     return view ?? { appId, instanceId, placement: null, stopRequested: false, grant: null, healthy: false };
@@ -76,7 +76,7 @@ export function evolveInstanceView(view: InstanceView | undefined, event: Routed
 }
 
 /** The route of an instance, or why it has none. */
-export function routeOf(view: InstanceView, options: RoutingOptions): Route | NoRouteReason {
+function routeOf(view: InstanceView, options: RoutingOptions): Route | NoRouteReason {
   const { appId, instanceId, placement, grant } = view;
   if (placement === null) return 'not-placed';
   if (view.stopRequested) return 'stop-requested';
@@ -103,7 +103,7 @@ const ROUTED_TYPES = [
 export type EventFact<T extends EventType = EventType> = T extends EventType
   ? Pick<EventEnvelope<T>, 'type' | 'data'>
   : never;
-export type RoutedEvent = EventFact<(typeof ROUTED_TYPES)[number]>;
+type RoutedEvent = EventFact<(typeof ROUTED_TYPES)[number]>;
 
 function isRouted(event: EventFact): event is RoutedEvent {
   return (ROUTED_TYPES as readonly EventType[]).includes(event.type);

@@ -18,7 +18,7 @@ export interface StoredTd {
 }
 
 /** A TD's state file cannot be read. Its registers are gone; giving it fresh ones would forge a measurement. */
-export class TdStateCorruptError extends Error {
+class TdStateCorruptError extends Error {
   readonly code = 'td-state-corrupt';
   readonly retryable = false;
   constructor(path: string, options?: ErrorOptions) {

@@ -8,7 +8,7 @@ import { makeTestAuthors } from '@vouch/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type EventFact, RoutingTable } from '../routing/routing-table.js';
 import { clientHelloMessage, inRecords } from '../testing/client-hello-bytes.js';
-import { storyOf } from '../testing/fleet-story.js';
+import { deployed, storyOf } from '../testing/fleet-story.js';
 import {
   BASE_DOMAIN,
   EchoApp,
@@ -66,11 +66,6 @@ class Fleet {
       if (replaced !== undefined) this.gateway?.proxy.cutStale(replaced);
     }
   }
-}
-
-function deployed(instance: typeof one): EventFact[] {
-  const story = storyOf(instance);
-  return [story.created(), story.placed(), story.launched(), story.granted(), story.healthy()];
 }
 
 const nameOf = (id: string, tail = '') => `${id}${tail}.${BASE_DOMAIN}`;

@@ -85,3 +85,9 @@ export function storyOf(instance: StoryInstance) {
     }),
   };
 }
+
+/** Everything up to the route of an instance at its first epoch. */
+export function deployed(instance: StoryInstance): EventFact[] {
+  const story = storyOf(instance);
+  return [story.created(), story.placed(), story.launched(), story.granted(), story.healthy()];
+}

@@ -103,7 +103,7 @@ const RECONCILE_EVERY_MS = 30_000;
           writer,
           clock,
           operationDeadlineMs: config.operationDeadlineMs,
-          onAccepted: (operationId, deadline) => operations.scheduleDeadline(operationId, deadline),
+          onAccepted: (operationId, deadline) => void operations.scheduleDeadline(operationId, deadline),
         }),
       inject: [FleetFeed, EventWriter, CLOCK, CONTROL_API_CONFIG, OperationQueue],
     },

@@ -35,6 +35,7 @@ interface Session {
  */
 export class OperationQueue {
   readonly #abort = new AbortController();
+  #watchdog: NodeJS.Timeout | undefined;
   #session: Session | undefined;
   #running: Promise<void> | undefined;
 
@@ -46,25 +47,53 @@ export class OperationQueue {
 
   start(): void {
     this.#running ??= this.#connect();
+    this.#watchdog ??= setInterval(() => void this.#keepSchedule(), this.parts.reconcileEveryMs);
   }
 
   async stop(): Promise<void> {
     this.#abort.abort();
+    clearInterval(this.#watchdog);
     await this.#running;
     const session = this.#session;
     this.#session = undefined;
     if (session !== undefined) await close(session);
   }
 
-  /** Asks for `onDeadline` at `deadline`. One job per operation; a job that is lost is made again by the next reconcile. */
-  scheduleDeadline(operationId: string, deadline: Date): void {
+  /**
+   * Asks for `onDeadline` at `deadline`. One job per operation; a job that is lost is made again by the next reconcile.
+   * Resolves once the job is stored or was given up; never rejects, so that nobody has to wait.
+   */
+  async scheduleDeadline(operationId: string, deadline: Date): Promise<void> {
     const { queue } = this.#session ?? {};
     if (queue === undefined) return;
-    const delay = Math.max(0, deadline.getTime() - Date.now());
     // A little later than the deadline itself, so that the clock has passed it when the job runs.
-    queue
-      .add(DEADLINE_JOB, { operationId }, { jobId: `deadline-${operationId}`, delay: delay + 50 })
-      .catch((error: unknown) => this.#warn(error, 'a deadline job could not be stored'));
+    const delay = Math.max(0, deadline.getTime() - Date.now()) + 50;
+    try {
+      await queue.add(DEADLINE_JOB, { operationId }, { jobId: `deadline-${operationId}`, delay });
+    } catch (error) {
+      this.#warn(error, 'a deadline job could not be stored');
+    }
+  }
+
+  /** A queue that was emptied has lost its schedule too, and with it the job that would notice. */
+  async #keepSchedule(): Promise<void> {
+    const { queue } = this.#session ?? {};
+    if (queue === undefined) return;
+    try {
+      if ((await queue.getJobScheduler(RECONCILE_JOB)) !== undefined) return;
+      await this.#schedule(queue);
+      await this.parts.handlers.onReconcile();
+    } catch (error) {
+      this.#warn(error, 'the job queue could not be looked at');
+    }
+  }
+
+  async #schedule(queue: Queue): Promise<void> {
+    await queue.upsertJobScheduler(
+      RECONCILE_JOB,
+      { every: this.parts.reconcileEveryMs },
+      { name: RECONCILE_JOB, opts: { removeOnComplete: true, removeOnFail: true } },
+    );
   }
 
   async #connect(): Promise<void> {
@@ -74,11 +103,7 @@ export class OperationQueue {
       try {
         session = this.#open();
         await Promise.all([session.queue.waitUntilReady(), session.worker.waitUntilReady()]);
-        await session.queue.upsertJobScheduler(
-          RECONCILE_JOB,
-          { every: this.parts.reconcileEveryMs },
-          { name: RECONCILE_JOB, opts: { removeOnComplete: true, removeOnFail: true } },
-        );
+        await this.#schedule(session.queue);
         session.worker.run().catch((error: unknown) => this.#warn(error, 'the job worker stopped'));
         this.#session = session;
         await this.parts.handlers.onReconcile();

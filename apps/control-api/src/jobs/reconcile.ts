@@ -11,8 +11,8 @@ export async function reconcile(
   runner: Pick<OperationRunner, 'reconcile'>,
   queue: Pick<OperationQueue, 'scheduleDeadline'>,
 ): Promise<void> {
-  for (const { operationId, deadline } of feed.view.unfinished()) {
-    queue.scheduleDeadline(operationId, new Date(deadline));
-  }
   await runner.reconcile();
+  for (const { operationId, deadline } of feed.view.unfinished()) {
+    await queue.scheduleDeadline(operationId, new Date(deadline));
+  }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TableName } from '@vouch/domain';
 import { ProblemError } from '../problems/problem-error.js';
 import type { ReadModelQueries } from './read-model-pool.js';
 
@@ -12,7 +13,7 @@ export interface Page {
 }
 
 interface Kind {
-  readonly table: string;
+  readonly table: TableName;
   readonly key: string;
   readonly order: string;
   /** Columns of a list; a single resource has them all. */
@@ -21,7 +22,7 @@ interface Kind {
 }
 
 /** The only SQL names there are: nothing of a request ever becomes part of a statement. */
-const KINDS = {
+export const resourceKinds = {
   app: {
     table: 'app',
     key: 'app_id',
@@ -68,7 +69,7 @@ const KINDS = {
   },
 } as const satisfies Record<string, Kind>;
 
-export type ResourceKind = keyof typeof KINDS;
+export type ResourceKind = keyof typeof resourceKinds;
 
 export interface EventFilter {
   readonly after: number;
@@ -115,7 +116,7 @@ export class ReadModel {
 
   /** Newest first (hosts by id), at most `limit`, equal in every given filter. */
   async list(kind: ResourceKind, filters: Readonly<Record<string, string | undefined>>, limit: number): Promise<Page> {
-    const { table, columns, order, filters: columnOf }: Kind = KINDS[kind];
+    const { table, columns, order, filters: columnOf }: Kind = resourceKinds[kind];
     const where = new Conditions();
     for (const [name, value] of Object.entries(filters)) {
       const column = Object.hasOwn(columnOf, name) ? columnOf[name] : undefined;
@@ -128,7 +129,7 @@ export class ReadModel {
 
   /** One resource with all its columns. Throws ProblemError 404 `<kind>-unknown`. */
   async get(kind: ResourceKind, id: string): Promise<Resource> {
-    const { table, key }: Kind = KINDS[kind];
+    const { table, key }: Kind = resourceKinds[kind];
     const [row] = await this.queries.query(`select * from ${table} where ${key} = $1`, [id]);
     if (row !== undefined) return camelCased(row);
     const field = `${kind}Id`;

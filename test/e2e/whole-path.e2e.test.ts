@@ -114,7 +114,7 @@ describe('a stack as a user starts it', () => {
       headers: { 'content-type': 'application/json' },
       body: '{"appId":"zz","name":"x"}',
     });
-    expect(refused.status).toBe(422);
+    expect(refused.status).toBe(400);
     expect(refused.headers.get('content-type')).toContain('application/problem+json');
     expect(await refused.json()).toMatchObject({ errors: [{ field: 'appId' }] });
     expect((await stack.api('/v1/status', { headers: { authorization: 'Bearer forged' } })).status).toBe(401);

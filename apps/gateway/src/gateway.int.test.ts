@@ -177,7 +177,7 @@ describe('the gateway on a real bus', () => {
     const store = await storeOf({ service: 'control-api', node: '' });
     const joined = await store.readSubject(`evt.gateway.${NODE}`);
     expect(joined.map(({ envelope }) => [envelope.source, envelope.data])).toEqual([
-      [`vouch/gateway/${NODE}`, { nodeId: NODE, baseDomain: BASE_DOMAIN, unsafe: ['unsafeProcessGuests'] }],
+      [`vouch/gateway/${NODE}`, { nodeId: NODE, baseDomain: BASE_DOMAIN, unsafe: ['unsafeProcessGuest'] }],
     ]);
 
     // A move takes the route away until the new epoch has attested.

@@ -23,7 +23,7 @@ import { GATEWAY_CONFIG, ROUTING_TABLE, SERVER_CERTIFICATE } from './tokens.js';
     {
       provide: ROUTING_TABLE,
       useFactory: (common: CommonConfig) =>
-        new RoutingTable({ unsafeProcessGuests: common.VOUCH_MODE === 'development' }),
+        new RoutingTable({ unsafeProcessGuest: common.VOUCH_MODE === 'development' }),
       inject: [COMMON_CONFIG],
     },
     { provide: SERVER_CERTIFICATE, useFactory: loadCertificate, inject: [GATEWAY_CONFIG] },

@@ -22,7 +22,7 @@ export class NodeAnnouncement {
     const joined: Joined = {
       nodeId: this.common.VOUCH_NODE,
       baseDomain: this.config.GATEWAY_BASE_DOMAIN,
-      unsafe: this.common.VOUCH_MODE === 'development' ? ['unsafeProcessGuests'] : [],
+      unsafe: this.common.VOUCH_MODE === 'development' ? ['unsafeProcessGuest'] : [],
     };
     for (;;) {
       const last = await this.store.lastOf(subjectOf('gateway.node-joined', joined));

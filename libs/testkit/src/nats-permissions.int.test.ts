@@ -259,7 +259,7 @@ describe('NATS permissions', () => {
       ['no filter', { name: 'n' }],
       ['several filters', { name: 'n', filter_subjects: ['evt.>'] }],
       ['a filter and several', { name: 'n', filter_subject: 'evt.vm.host-1.>', filter_subjects: ['evt.>'] }],
-      ['a durable of another', { name: 'n', durable_name: 'auditor', filter_subject: 'evt.vm.host-1.>' }],
+      ['a durable of another', { name: 'n', durable_name: 'kms-attestation', filter_subject: 'evt.vm.host-1.>' }],
     ];
     it.each(attempts)('%s', async (_, config) => {
       const reply = await connectionOf(host('host-1')).request(

@@ -28,10 +28,12 @@ describe('provisioning the bus', () => {
     const connection = await bus.connect({ service: 'migration' });
     const manager = await jetstreamManager(connection);
     await manager.streams.update('LOGS', { max_msgs_per_subject: 5 });
-    await manager.consumers.update('EVENTS', 'auditor', { max_ack_pending: 7 });
+    await manager.consumers.update('EVENTS', 'kms-attestation', { max_ack_pending: 7 });
     await provisionBus(connection, { eventsMaxBytes: EVENTS_MAX_BYTES });
     expect((await manager.streams.info('LOGS')).config.max_msgs_per_subject).toBe(STREAMS.LOGS.max_msgs_per_subject);
-    expect((await manager.consumers.info('EVENTS', 'auditor')).config.max_ack_pending).toBe(1);
+    expect((await manager.consumers.info('EVENTS', 'kms-attestation')).config.max_ack_pending).toBe(
+      CONSUMERS['kms-attestation'].config.max_ack_pending,
+    );
   });
 
   it('keeps the event log from deletion, even by the migration user', async () => {

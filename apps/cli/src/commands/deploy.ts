@@ -90,7 +90,9 @@ export async function deploy(context: Context, file: string, options: DeployOpti
     note(
       `healthy       ${((Date.parse(operation.finishedAt) - Date.parse(operation.requestedAt)) / 1000).toFixed(2)} s after the request`,
     );
-    for (const url of await urlsOf(api, context, instanceId)) note(`reach it      ${url}`);
+    const urls = await urlsOf(api, context, instanceId);
+    for (const url of urls) note(`reach it      ${url}`);
+    if (urls.length > 0) note('              (write -<port>s for a port whose app ends TLS itself)');
   }
   return { appId, releaseId, instanceId, composeHash, operation };
 }

@@ -37,7 +37,7 @@ export function addStatusCommand(program: Command): void {
         'no local stack in this data folder',
       );
       print('');
-      for (const [key, value] of Object.entries(fleet)) print(`${key.padEnd(20)} ${text(value)}`);
+      for (const line of fleetLines(fleet)) print(line);
       if (local.some((line) => line.state !== 'ready' && line.state !== 'running')) process.exitCode = 3;
     });
 }
@@ -73,4 +73,19 @@ async function ready(port: number): Promise<string> {
   } catch {
     return 'not answering';
   }
+}
+
+/** One line per fact; lists of objects (hosts) get one line each. */
+function fleetLines(fleet: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.entries(fleet).flatMap(([key, value]) =>
+    (Array.isArray(value) ? value : [value]).map((entry) => `${key.padEnd(20)} ${phrase(entry)}`),
+  );
+}
+
+function phrase(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return text(value);
+  return Object.entries(value)
+    .filter(([, field]) => field !== null)
+    .map(([name, field]) => `${name}=${text(field)}`)
+    .join('  ');
 }

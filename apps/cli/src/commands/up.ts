@@ -14,9 +14,11 @@ import { endLeftovers, leftoverPids } from '../stack/leftovers.js';
 import { Stack } from '../stack/stack.js';
 import { readState } from '../stack/state.js';
 import { deploy, urlsOf } from './deploy.js';
-import type { InstanceRow } from './fleet-types.js';
+import type { AppRow, InstanceRow } from './fleet-types.js';
 
 const DETACH_PATIENCE_MS = 300_000;
+const RELAUNCH_PATIENCE_MS = 60_000;
+const EXAMPLE_OPTIONS = { approve: true, vcpu: '1', memory: '256', disk: '1', wait: true, timeout: '120s' } as const;
 const EXAMPLE = join(projectRoot, 'examples', 'hello', 'app-compose.json');
 
 /** `vouch up`: the whole stack in the foreground until Ctrl-C, or detached. */
@@ -84,31 +86,46 @@ async function bringUp(stack: Stack): Promise<void> {
   note(`The stack is up (${((performance.now() - began) / 1000).toFixed(1)} s).`);
 }
 
-/** Deploys the example, or finds it still running from last time, and fetches its page through the gateway. */
+/** Deploys the example, or waits for the one of last time to be healthy again; shows how to reach it. */
 async function deployExample(stack: Stack): Promise<void> {
   const { context } = stack;
   const api = new ApiClient(context);
-  const { items } = await api.get<{ items: InstanceRow[] }>('/v1/instances');
-  const healthy = items.find((instance) => instance.state === 'healthy' && instance.desired === 'running');
-  note('\nDeploying examples/hello:');
+  const last = await wantedInstance(api, 'hello');
+  if (last !== null) note(`\nexamples/hello was deployed before; its guest comes up again:`);
+  else note('\nDeploying examples/hello:');
   const instanceId =
-    healthy?.instanceId ??
-    (
-      await deploy(context, EXAMPLE, {
-        approve: true,
-        vcpu: '1',
-        memory: '256',
-        disk: '1',
-        wait: true,
-        timeout: '120s',
-      })
-    ).instanceId;
-  if (healthy !== undefined) note(`instance ${instanceId} is still running from last time`);
-  for (const url of await urlsOf(api, context, instanceId)) {
-    note(`\nReachable over TLS, attested and keyed:\n  curl --cacert ${context.caFile ?? ''} ${url}`);
-    break;
+    last === null
+      ? (await deploy(context, EXAMPLE, EXAMPLE_OPTIONS)).instanceId
+      : await waitUntilHealthy(api, last.instanceId);
+  const [url] = await urlsOf(api, context, instanceId);
+  note(`\nReachable over TLS, attested and keyed:\n  curl --cacert ${context.caFile ?? ''} ${url ?? ''}`);
+  note(`Its story: npx vouch events    Its checks: npx vouch verify ${instanceId}`);
+}
+
+/** The newest instance of the named app that should be running, if there is one. */
+async function wantedInstance(api: ApiClient, appName: string): Promise<InstanceRow | null> {
+  const { items: apps } = await api.get<{ items: AppRow[] }>('/v1/apps');
+  const { items } = await api.get<{ items: InstanceRow[] }>('/v1/instances');
+  const ids = apps.filter(({ name }) => name === appName).map(({ appId }) => appId);
+  const wanted = items.filter(
+    ({ appId, desired, hostId }) => ids.includes(appId) && desired === 'running' && hostId !== null,
+  );
+  return wanted.sort((x, y) => Date.parse(y.createdAt) - Date.parse(x.createdAt))[0] ?? null;
+}
+
+async function waitUntilHealthy(api: ApiClient, instanceId: string): Promise<string> {
+  let state = '';
+  for (const deadline = performance.now() + RELAUNCH_PATIENCE_MS; performance.now() < deadline; await sleep(200)) {
+    const instance = await api.get<InstanceRow>(`/v1/instances/${instanceId}`);
+    if (instance.state !== state) note(`  ${instance.state}`);
+    state = instance.state;
+    if (state === 'healthy') return instanceId;
   }
-  note(`Its story: npx vouch events    Its checks: npx vouch get grant ${instanceId}`);
+  throw new CliFailure(
+    exitCodes.timeout,
+    `instance ${instanceId} is ${state}, not healthy`,
+    `see: npx vouch logs ${instanceId}`,
+  );
 }
 
 function showWhereThingsAre(stack: Stack): void {

@@ -35,7 +35,7 @@ const writers = { app: authors.of('control-api'), instance: authors.of('control-
 /** The log, and a feed from it into the table, as the service has it. */
 class Fleet {
   readonly store = new MemoryEventStore({ directory: authors.directory, now: () => new Date() });
-  readonly table = new RoutingTable({ unsafeProcessGuests: true });
+  readonly table = new RoutingTable({ unsafeProcessGuest: true });
   gateway: GatewayFixture | undefined;
   readonly #abort = new AbortController();
   readonly #feed = this.#run();

@@ -13,13 +13,13 @@ const REFUSED_BLOCKS = [
 /**
  * Whether traffic may be sent to an address a grant names. Placement comes from the control plane, which must not be able
  * to point the gateway at services of its own machine. Process guests live on the loopback net, so their block is open
- * only with `unsafeProcessGuests`.
+ * only with `unsafeProcessGuest`.
  */
-export function isGuestAddress(address: string, unsafeProcessGuests: boolean): boolean {
+export function isGuestAddress(address: string, unsafeProcessGuest: boolean): boolean {
   const parts = address.split('.').map(Number);
   if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) return false;
   const value = parts.reduce((sum, part) => sum * 256 + part, 0);
-  if (inBlock(value, PROCESS_GUEST_BLOCK)) return unsafeProcessGuests;
+  if (inBlock(value, PROCESS_GUEST_BLOCK)) return unsafeProcessGuest;
   return !REFUSED_BLOCKS.some((block) => inBlock(value, block));
 }
 

@@ -34,7 +34,7 @@ export type RouteLookup =
 
 export interface RoutingOptions {
   /** Routes to the loopback block of process guests; development only. */
-  readonly unsafeProcessGuests: boolean;
+  readonly unsafeProcessGuest: boolean;
 }
 
 /**
@@ -81,7 +81,7 @@ function routeOf(view: InstanceView, options: RoutingOptions): Route | NoRouteRe
   if (placement === null) return 'not-placed';
   if (view.stopRequested) return 'stop-requested';
   if (grant === null) return 'not-granted';
-  if (!isGuestAddress(grant.address, options.unsafeProcessGuests)) return 'address-refused';
+  if (!isGuestAddress(grant.address, options.unsafeProcessGuest)) return 'address-refused';
   if (!view.healthy) return 'not-healthy';
   return { appId, instanceId, ...placement, address: grant.address, ports: grant.ports };
 }

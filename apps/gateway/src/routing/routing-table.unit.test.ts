@@ -8,8 +8,8 @@ const address = '10.8.0.2';
 const one = storyOf({ appId, instanceId, address, ports: [80, 443] });
 const deployed = () => [one.registered(), one.created(), one.placed(), one.launched(), one.granted(), one.healthy()];
 
-function tableOf(events: readonly EventFact[], unsafeProcessGuests = false): RoutingTable {
-  const table = new RoutingTable({ unsafeProcessGuests });
+function tableOf(events: readonly EventFact[], unsafeProcessGuest = false): RoutingTable {
+  const table = new RoutingTable({ unsafeProcessGuest });
   for (const [index, event] of events.entries()) table.apply(index + 1, event);
   return table;
 }

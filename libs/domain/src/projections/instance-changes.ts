@@ -7,7 +7,7 @@ type Place = Pick<EventData<'vm.removed'>, 'instanceId' | 'hostId' | 'epoch'>;
 
 /** States in which a guest of the current epoch may still be on its way to its keys. */
 const BEFORE_GRANT: readonly InstanceProjectedState[] = ['placed', 'launching', 'attesting', 'denied', 'failed'];
-/** States that say why an instance does not run: an unrequested exit does not overwrite them. */
+/** States that say why an instance does not run: neither an exit nor a stop overwrites them. */
 const ENDED_WITH_REASON: readonly InstanceProjectedState[] = ['denied', 'failed'];
 const LIVE: readonly InstanceProjectedState[] = ['placed', 'launching', 'attesting', 'granted', 'healthy'];
 
@@ -47,9 +47,8 @@ export function instanceChanges({ seq, envelope }: ProjectedEvent): RowChange[] 
           { ...one, state: ['created'] },
           { desired: 'stopped', state: 'stopped', reason: 'stopped before placement' },
         ),
-        // Nothing runs and its end was told already: no host will tell it again.
-        change({ ...one, state: ENDED_WITH_REASON, running: false }, { desired: 'stopped', state: 'stopped' }),
-        change({ ...one, state: [...LIVE, ...ENDED_WITH_REASON] }, { desired: 'stopped', state: 'stopping' }),
+        // What was denied or failed stays so, with its reason: a stop of what ended by itself is no better end.
+        change({ ...one, state: LIVE }, { desired: 'stopped', state: 'stopping' }),
         change(one, { desired: 'stopped' }),
       ];
     }
@@ -127,7 +126,7 @@ function exitedChanges(data: EventData<'vm.exited'>, change: Change): RowChange[
   const reason = data.reason === '' ? status : `${data.reason} (${status})`;
   return [
     change(one, { running: false }),
-    change({ ...one, desired: 'stopped' }, { state: 'stopped', reason }),
+    change({ ...one, desired: 'stopped', state: [...LIVE, 'stopping'] }, { state: 'stopped', reason }),
     data.requested
       ? change({ ...one, desired: 'running' }, { state: 'stopped', reason })
       : change({ ...one, desired: 'running', state: LIVE }, { state: 'failed', reason }),

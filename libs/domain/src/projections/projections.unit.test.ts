@@ -206,16 +206,22 @@ describe('instance state machine', () => {
     expect(story.instance?.state).toBe('removed');
   });
 
-  it('is stopped at once when its end was told before, and not before a running guest has ended', () => {
+  it('keeps saying that it was denied or failed, and why, when it is stopped after that', () => {
     const exit = { ...AT, exitCode: 1, reason: '', requested: false };
     const stop = { instanceId: INSTANCE };
     const failed = new Story().healthy().tell('vm.exited', exit).tell('instance.stop-requested', stop);
-    expect(failed.instance).toMatchObject({ state: 'stopped', desired: 'stopped', running: false });
-    const gone = new Story().deployRequested().launched().attested().denied().tell('vm.exited', exit);
-    expect(gone.tell('instance.stop-requested', stop).instance?.state).toBe('stopped');
+    expect(failed.instance).toMatchObject({ state: 'failed', desired: 'stopped', running: false });
     const denied = new Story().deployRequested().launched().attested().denied().tell('instance.stop-requested', stop);
-    expect(denied.instance).toMatchObject({ state: 'stopping', running: true });
-    expect(denied.tell('vm.exited', exit).instance).toMatchObject({ state: 'stopped', running: false });
+    expect(denied.instance).toMatchObject({ state: 'denied', desired: 'stopped', running: true });
+    const reason = 'policy: compose hash is not allowed';
+    expect(denied.tell('vm.exited', exit).instance).toMatchObject({ state: 'denied', reason, running: false });
+  });
+
+  it('is stopped only when its running guest has ended', () => {
+    const exit = { ...AT, exitCode: 0, reason: '', requested: true };
+    const story = new Story().healthy().tell('instance.stop-requested', { instanceId: INSTANCE });
+    expect(story.instance).toMatchObject({ state: 'stopping', running: true });
+    expect(story.tell('vm.exited', exit).instance).toMatchObject({ state: 'stopped', running: false });
   });
 
   it('does not come back to life while it is being stopped', () => {

@@ -21,7 +21,7 @@ export type StreamDefinition = Partial<StreamConfig> & Pick<StreamConfig, 'name'
 /** The settings of a durable consumer, and the one service that may use it. */
 export interface ConsumerDefinition {
   readonly stream: string;
-  readonly service: 'kms' | 'auditor';
+  readonly service: 'kms';
   readonly config: Partial<ConsumerConfig> & { readonly durable_name: string };
 }
 
@@ -145,19 +145,6 @@ export const CONSUMERS = {
       ack_wait: 30 * SECOND_NS,
       max_deliver: -1,
       max_ack_pending: 64,
-    },
-  },
-  /** One event in flight at a time: the next is delivered only when this one is acknowledged, so order survives retries. */
-  auditor: {
-    stream: STREAM_NAMES.events,
-    service: 'auditor',
-    config: {
-      durable_name: 'auditor',
-      deliver_policy: DeliverPolicy.All,
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: 30 * SECOND_NS,
-      max_deliver: -1,
-      max_ack_pending: 1,
     },
   },
 } as const satisfies Record<string, ConsumerDefinition>;

@@ -93,7 +93,6 @@ const addServiceRights: Record<Service, (rights: Rights, node: string) => void> 
   },
   auditor: (rights) => {
     readLog(rights, 'auditor');
-    useDurable(rights, 'auditor');
     rights.publish.push('_INBOX.kms.>');
     rights.subscribe.push('audit.receipt');
   },

@@ -92,7 +92,9 @@ export class HostWorker {
       monotonicMs: clock.monotonicMs,
       logger,
     });
-    reconciler = new Reconciler(desired, { hostId, driver, journals, outbox, surroundings, clock, logger }, logger);
+    const stopGraceMs = config.HOST_STOP_GRACE_SECONDS * 1000;
+    const lane = { hostId, driver, journals, outbox, surroundings, clock, logger, stopGraceMs };
+    reconciler = new Reconciler(desired, lane, logger);
     const report = async () => ({
       hostId,
       time: clock.now().toISOString(),

@@ -19,6 +19,8 @@ export const hostConfigSchema = z.object({
   HOST_MEMORY_MIB: count,
   /** 1: SIGTERM stops the guests too. Otherwise they go on and the next worker adopts them. */
   HOST_STOP_GUESTS_ON_EXIT: z.enum(['0', '1']).default('0'),
+  /** How long a guest may take to end by itself before it is killed; its app gets five seconds of it. */
+  HOST_STOP_GRACE_SECONDS: z.coerce.number().positive().max(600).default(15),
 });
 
 export type HostConfig = z.infer<typeof hostConfigSchema>;

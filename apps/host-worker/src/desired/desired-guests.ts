@@ -21,6 +21,7 @@ const MISSES_UNTIL_GONE = 10;
 export class DesiredGuests implements Wishes {
   readonly #wishes = new Map<string, Wish>();
   readonly #misses = new Map<string, number>();
+  readonly #versions = new Map<string, Version>();
   readonly #abort = new AbortController();
   #listener: (instanceId: string) => void = () => undefined;
   #hasListed = false;
@@ -115,6 +116,10 @@ export class DesiredGuests implements Wishes {
 
   #take(instanceId: string, entry: KvEntry | KvWatchEntry): void {
     this.#misses.delete(instanceId);
+    // The list and the watch race: what a get answered may be older than what the watch has brought meanwhile.
+    const version = { at: entry.created.getTime(), revision: entry.revision };
+    if (isOlder(version, this.#versions.get(instanceId))) return;
+    this.#versions.set(instanceId, version);
     const wish: Wish = entry.operation === 'PUT' ? this.#read(instanceId, entry) : { kind: 'gone' };
     this.#set(instanceId, wish);
   }
@@ -132,8 +137,6 @@ export class DesiredGuests implements Wishes {
 
   #set(instanceId: string, wish: Wish): void {
     const before = this.#wishes.get(instanceId);
-    // A late answer of a list must not take a newer placement back.
-    if (before?.kind === 'known' && wish.kind === 'known' && wish.guest.epoch < before.guest.epoch) return;
     this.#wishes.set(instanceId, wish);
     if (JSON.stringify(before) !== JSON.stringify(wish)) this.#listener(instanceId);
   }
@@ -148,6 +151,17 @@ export class DesiredGuests implements Wishes {
   #instanceOf(key: string): string {
     return key.slice(this.hostId.length + 1);
   }
+}
+
+/** Which write of a key an entry is. The time comes first: revisions start again when a bucket was lost and rebuilt. */
+interface Version {
+  readonly at: number;
+  readonly revision: number;
+}
+
+function isOlder(version: Version, known: Version | undefined): boolean {
+  if (known === undefined) return false;
+  return version.at === known.at ? version.revision < known.revision : version.at < known.at;
 }
 
 export type DesiredReading =

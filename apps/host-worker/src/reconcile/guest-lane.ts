@@ -6,8 +6,6 @@ import type { JournalStore } from '../journal/journal-store.js';
 import * as transition from '../journal/journal-transitions.js';
 import { type Action, nextAction, type Wish } from './next-action.js';
 
-/** How long a guest may take to end by itself, in milliseconds: its app gets five seconds of it. */
-const STOP_GRACE_MS = 15_000;
 /** Pause after a step that failed in a way nobody foresaw. */
 const TROUBLE_WAIT_MS = 2000;
 
@@ -27,6 +25,8 @@ export interface LaneParts {
   readonly surroundings: GuestSurroundings;
   readonly clock: Clock;
   readonly logger: FieldLogger;
+  /** How long a guest may take to end by itself, in milliseconds. */
+  readonly stopGraceMs: number;
   wishFor(instanceId: string): Wish;
 }
 
@@ -140,7 +140,7 @@ export class GuestLane {
       case 'stop':
         logger.info({ instanceId, reason: action.reason }, 'stopping a guest');
         await this.#update(transition.endRequested);
-        await driver.stop(instanceId, { graceMs: STOP_GRACE_MS });
+        await driver.stop(instanceId, { graceMs: this.parts.stopGraceMs });
         break;
       case 'report-never-ran':
         await this.#update((journal) => transition.neverRan(journal, hostId));

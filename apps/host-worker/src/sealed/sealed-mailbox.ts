@@ -1,12 +1,11 @@
-import { DeliverPolicy, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import { type FieldLogger, pause } from '@vouch/platform';
+import { readSubject } from './read-subject.js';
 
 /** The stream keeps a message ten minutes; so does this memory. */
 const KEEP_MS = 10 * 60_000;
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 const READ_AGAIN_MS = 3_000;
-const READ_MS = 2_000;
 
 interface Kept {
   readonly text: string;
@@ -72,18 +71,8 @@ export class SealedMailbox {
 
   async #readStream(instanceId: string): Promise<void> {
     try {
-      const consumer = await jetstream(this.connection).consumers.get('SEALED', {
-        filter_subjects: [this.#subject(instanceId)],
-        deliver_policy: DeliverPolicy.All,
-      });
-      try {
-        const { num_pending: pending } = await consumer.info();
-        if (pending === 0) return;
-        const messages = await consumer.fetch({ max_messages: pending, expires: READ_MS });
-        for await (const message of messages) this.#take(message.subject, message.string());
-      } finally {
-        await consumer.delete().catch(() => undefined);
-      }
+      const subject = this.#subject(instanceId);
+      for (const text of await readSubject(this.connection, 'SEALED', subject)) this.#take(subject, text);
     } catch (error) {
       this.logger.warn({ instanceId, err: (error as Error).message }, 'sealed decisions could not be read');
     }

@@ -81,11 +81,9 @@ export async function statusOfLaunch(folder: GuestFolder, launchId: string): Pro
 /** SIGTERM to the agent's group, and after `graceMs` SIGKILL to everything of the guest, the app included. */
 export async function endGuestProcesses(folder: GuestFolder, graceMs: number): Promise<void> {
   const deadline = performance.now() + graceMs;
-  const leaders = new Set(
-    processesOf(folder.root).flatMap(({ identity, launchId }) => (launchId ? [identity.pid] : [])),
-  );
-  for (const pid of leaders) signal(pid, 'SIGTERM');
-  while (processesOf(folder.root).length > 0 && performance.now() < deadline) await delay(POLL_MS);
+  if (graceMs > 0) for (const pid of agentPids(folder)) signal(pid, 'SIGTERM');
+  // The app is the agent's to end: what is left of it once the agent is gone need not be waited for.
+  while (agentPids(folder).length > 0 && performance.now() < deadline) await delay(POLL_MS);
   const killDeadline = performance.now() + KILL_DEADLINE_MS;
   for (let left = processesOf(folder.root); left.length > 0; left = processesOf(folder.root)) {
     for (const { identity } of left) signal(identity.pid, 'SIGKILL');
@@ -95,6 +93,16 @@ export async function endGuestProcesses(folder: GuestFolder, graceMs: number): P
     }
     await delay(POLL_MS);
   }
+}
+
+/** The agent with its supervisor and what it runs in its own environment. */
+function _agentPids(folder: GuestFolder): number[] {
+  return processesOf(folder.root).flatMap(({ identity, launchId }) => (launchId === undefined ? [] : [identity.pid]));
+}
+
+/** The agent with its supervisor and what it runs in its own environment. */
+function agentPids(folder: GuestFolder): number[] {
+  return processesOf(folder.root).flatMap(({ identity, launchId }) => (launchId === undefined ? [] : [identity.pid]));
 }
 
 function endedWith(exitCode: number | undefined): GuestStatus {

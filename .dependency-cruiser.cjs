@@ -11,10 +11,16 @@ module.exports = {
       from: { path: '^apps/([^/]+)/' },
       to: { path: '^apps/([^/]+)/', pathNot: '^apps/$1/' },
     },
-    { name: 'libs-never-import-apps', severity: 'error', from: { path: '^(libs|contracts|migrations)/' }, to: { path: '^apps/' } },
+    {
+      name: 'libs-never-import-apps',
+      severity: 'error',
+      from: { path: '^(libs|contracts|migrations)/' },
+      to: { path: '^apps/' },
+    },
     {
       name: 'pure-libraries-know-no-shell',
-      comment: 'domain, attestation, keys and transparency run in any Node program: no Nest, NATS, database or chain client',
+      comment:
+        'domain, attestation, keys and transparency run in any Node program: no Nest, NATS, database or chain client',
       severity: 'error',
       from: { path: pureLibraries },
       to: { path: 'node_modules/(@nestjs|@nats-io|pg|typeorm|bullmq|ioredis|ethers)/' },

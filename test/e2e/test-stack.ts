@@ -4,7 +4,7 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-export const projectRoot = resolve(import.meta.dirname, '../..');
+const projectRoot = resolve(import.meta.dirname, '../..');
 const cli = join(projectRoot, 'apps/cli/dist/main.js');
 export const helloCompose = join(projectRoot, 'examples/hello/app-compose.json');
 export const unapprovedCompose = join(projectRoot, 'examples/hello/app-compose.unapproved.json');

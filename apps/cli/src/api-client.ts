@@ -10,7 +10,7 @@ interface Problem {
   readonly errors?: readonly { readonly field: string; readonly message: string }[];
 }
 
-export interface OperationRef {
+interface OperationRef {
   readonly id: string;
 }
 

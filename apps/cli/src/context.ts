@@ -8,7 +8,7 @@ import { misuse } from './failure.js';
  * What the CLI needs to reach a fleet. `vouch up` writes it as `context.json` (mode 0600, it holds a token) into the data
  * folder; an operator of a remote fleet writes one by hand and names it with VOUCH_CONTEXT.
  */
-export const contextSchema = z.strictObject({
+const contextSchema = z.strictObject({
   apiUrl: z.url(),
   apiToken: z.string().min(16),
   gateway: z.strictObject({ host: z.string(), port: z.number().int(), baseDomain: z.string() }),

@@ -40,7 +40,7 @@ export interface HostRow {
   readonly registeredAt: string;
 }
 
-export interface OperationStep {
+interface OperationStep {
   readonly time: string;
   readonly type: string;
   readonly summary: string;

@@ -162,7 +162,7 @@ export class WorkerBench {
   }
 
   processes(guest: DesiredGuest): number[] {
-    return processesOf(this.folder(guest)).map(({ identity }) => identity.pid);
+    return processesOf(guestFolder(this.dataDir, guest.instanceId)).map(({ identity }) => identity.pid);
   }
 
   #environment(): NodeJS.ProcessEnv {

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { DriverError } from '../driver-error.js';
 
@@ -7,6 +8,8 @@ const MAX_SOCKET_PATH_BYTES = 107;
 /** Names inside `<HOST_DATA_DIR>/guests/<instanceId>/`. */
 export interface GuestFolder {
   readonly root: string;
+  /** The folder without links: what marks the guest's processes, however the data folder is reached next time. */
+  readonly marker: string;
   /** What the guest reads once at boot: dstack's host-shared folder. */
   readonly shared: string;
   /** The guest's own folder: its "disk". */
@@ -26,6 +29,7 @@ export function guestFolder(dataDir: string, instanceId: string): GuestFolder {
   const root = join(dataDir, 'guests', instanceId);
   return {
     root,
+    marker: join(realpathSync(dataDir), 'guests', instanceId),
     shared: join(root, 'shared'),
     guest: join(root, 'guest'),
     hostSocket: join(root, 'host.sock'),

@@ -46,7 +46,7 @@ export async function startGuestProcess(
         LANG: 'C.UTF-8',
         HOME: folder.guest,
         [LAUNCH_VARIABLE]: launchId,
-        [FOLDER_VARIABLE]: folder.root,
+        [FOLDER_VARIABLE]: folder.marker,
       },
     });
     const failure = await new Promise<Error | undefined>((resolve) => {
@@ -85,7 +85,7 @@ export async function endGuestProcesses(folder: GuestFolder, graceMs: number): P
   // The app is the agent's to end: what is left of it once the agent is gone need not be waited for.
   while (agentPids(folder).length > 0 && performance.now() < deadline) await delay(POLL_MS);
   const killDeadline = performance.now() + KILL_DEADLINE_MS;
-  for (let left = processesOf(folder.root); left.length > 0; left = processesOf(folder.root)) {
+  for (let left = processesOf(folder); left.length > 0; left = processesOf(folder)) {
     for (const { identity } of left) signal(identity.pid, 'SIGKILL');
     if (performance.now() > killDeadline) {
       const pids = left.map(({ identity }) => identity.pid).join(', ');
@@ -97,12 +97,12 @@ export async function endGuestProcesses(folder: GuestFolder, graceMs: number): P
 
 /** The agent with its supervisor and what it runs in its own environment. */
 function _agentPids(folder: GuestFolder): number[] {
-  return processesOf(folder.root).flatMap(({ identity, launchId }) => (launchId === undefined ? [] : [identity.pid]));
+  return processesOf(folder).flatMap(({ identity, launchId }) => (launchId === undefined ? [] : [identity.pid]));
 }
 
 /** The agent with its supervisor and what it runs in its own environment. */
 function agentPids(folder: GuestFolder): number[] {
-  return processesOf(folder.root).flatMap(({ identity, launchId }) => (launchId === undefined ? [] : [identity.pid]));
+  return processesOf(folder).flatMap(({ identity, launchId }) => (launchId === undefined ? [] : [identity.pid]));
 }
 
 function endedWith(exitCode: number | undefined): GuestStatus {
@@ -119,7 +119,7 @@ function endedWith(exitCode: number | undefined): GuestStatus {
 
 /** The oldest process of the launch: the supervisor shell, which started the others. */
 function supervisorOf(folder: GuestFolder, launchId: string): ProcessIdentity | undefined {
-  const own = processesOf(folder.root).filter((process) => process.launchId === launchId);
+  const own = processesOf(folder).filter((process) => process.launchId === launchId);
   return own.map(({ identity }) => identity).sort((a, b) => ticksOf(a) - ticksOf(b) || a.pid - b.pid)[0];
 }
 

@@ -35,7 +35,7 @@ export interface ProcessDriverOptions {
  */
 export class ProcessDriver implements GuestDriver {
   readonly name = 'process';
-  readonly unsafe = ['unsafeProcessGuest', 'unsafeSimulatedQuotes'];
+  readonly unsafe = ['unsafeProcessGuest'];
   readonly #simulator: SimulatorClient;
   readonly #watched = new Map<string, ProcessRecord>();
   readonly #poll: NodeJS.Timeout;
@@ -83,7 +83,7 @@ export class ProcessDriver implements GuestDriver {
   async launch({ id, spec }: Launch): Promise<void> {
     const folder = this.#folder(spec.instanceId);
     if ((await this.#statusOf(folder, spec.instanceId, id)).state === 'running') return;
-    if (processesOf(folder.root).length > 0) await endGuestProcesses(folder, 0);
+    if (processesOf(folder).length > 0) await endGuestProcesses(folder, 0);
     await this.#removeOldExits(folder);
     const command = [
       process.execPath,

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type ProcessIdentity, processIdentity } from '@vouch/platform';
+import type { GuestFolder } from './guest-folder.js';
 
 /** Variable in the environment of a guest's processes that names the launch they belong to. */
 export const LAUNCH_VARIABLE = 'VOUCH_LAUNCH_ID';
@@ -19,13 +20,13 @@ export interface GuestProcess {
  * Every process of a guest, found by environment: complete also after the worker was killed between starting a guest and
  * writing that down, and safe against reused pids, since the folder is in the environment only of what was started for it.
  */
-export function processesOf(folder: string): GuestProcess[] {
+export function processesOf({ root, marker }: Pick<GuestFolder, 'root' | 'marker'>): GuestProcess[] {
   const found: GuestProcess[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const environment = environmentOf(name);
     const isGuest =
-      environment.get(FOLDER_VARIABLE) === folder || environment.get(APP_VARIABLE)?.startsWith(`${folder}/`) === true;
+      environment.get(FOLDER_VARIABLE) === marker || environment.get(APP_VARIABLE)?.startsWith(`${root}/`) === true;
     if (!isGuest) continue;
     const identity = processIdentity(Number(name));
     if (identity !== undefined) found.push({ identity, launchId: environment.get(LAUNCH_VARIABLE) });

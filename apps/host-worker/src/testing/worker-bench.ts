@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,8 @@ const built = (path: string): string => fileURLToPath(new URL(`../../dist/${path
 export class WorkerBench {
   readonly lines: Record<string, unknown>[] = [];
   #child: ChildProcess | undefined;
+  /** Every worker ever started: none may outlive the bench, whatever a test did. */
+  readonly #workers: ChildProcess[] = [];
   #exit: Promise<number | null> = Promise.resolve(null);
 
   private constructor(
@@ -68,6 +71,7 @@ export class WorkerBench {
       env: { PATH: process.env.PATH, ...this.#environment(), ...more },
     });
     this.#child = child;
+    this.#workers.push(child);
     let stderr = '';
     let rest = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -100,8 +104,13 @@ export class WorkerBench {
   }
 
   async close(): Promise<void> {
-    this.#child?.kill('SIGKILL');
-    await this.#exit.catch(() => undefined);
+    for (const worker of this.#workers) {
+      if (worker.exitCode === null && worker.signalCode === null) {
+        const over = once(worker, 'exit');
+        worker.kill('SIGKILL');
+        await over;
+      }
+    }
     for (const name of await readdir(join(this.dataDir, 'guests')).catch(() => [])) {
       await endGuestProcesses(guestFolder(this.dataDir, name), 0);
     }

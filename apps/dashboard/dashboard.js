@@ -178,7 +178,7 @@ function showEvents() {
       'tr',
       {},
       cell(String(event.seq), 'number'),
-      cell(new Date(event.time).toLocaleTimeString()),
+      cell(new Date(event.time).toLocaleTimeString(undefined, { hour12: false })),
       cell(event.type),
       cell(told),
       cell(event.actor),
@@ -188,12 +188,13 @@ function showEvents() {
   replace('events', rows.length > 0 ? rows : [emptyRow(6, 'The log is empty.')]);
 }
 
-/** The fields of an event that tell its story. */
-function detailOf(event) {
-  const data = event.envelope.data;
-  return ['command', 'name', 'step', 'hostId', 'epoch', 'failedCheck', 'code', 'reason', 'ports']
-    .filter((key) => data[key] !== undefined && data[key] !== '' && data[key] !== null)
-    .map((key) => `${key} ${data[key]}`)
+/** The fields of an event that tell its story, without what its subject says already. */
+function detailOf({ type, subject, envelope: { data } }) {
+  const keys = ['command', 'name', 'step', 'detail', 'failedCheck', 'code', 'reason', 'ports'];
+  if (type === 'instance.placed') keys.unshift('hostId', 'epoch');
+  return keys
+    .filter((key) => data[key] !== undefined && String(data[key]) !== '' && !subject.includes(`.${data[key]}`))
+    .map((key) => `${key === 'detail' || key === 'step' ? '' : `${key} `}${data[key]}`)
     .join(' · ');
 }
 

@@ -1,6 +1,6 @@
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FieldLogger } from '@vouch/platform';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ApiTokens } from './auth/api-tokens.js';
@@ -10,10 +10,20 @@ import { PROBLEM_JSON, ProblemFilter } from './problems/problem-filter.js';
 
 /** Largest request body, bytes. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
+/** A whole request must have arrived within this time, ms. */
+const REQUEST_LIMIT_MS = 30_000;
+
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+} as const;
 
 export function httpAdapter(): FastifyAdapter {
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_LIMIT_MS,
     trustProxy: false,
     return503OnClosing: true,
     frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
@@ -31,11 +41,7 @@ export function configureHttp(app: NestFastifyApplication, tokens: ApiTokens, lo
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
-    reply.headers({
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-    });
+    reply.headers(SECURITY_HEADERS);
     admit(request, tokens);
   });
   describe(app);
@@ -65,7 +71,21 @@ function describe(app: NestFastifyApplication): void {
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer' }, 'bearer')
     .build();
-  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, description), {
+  SwaggerModule.setup('docs', app, () => withProblemType(SwaggerModule.createDocument(app, description)), {
     customSiteTitle: 'Vouch control API',
   });
+}
+
+/** Nest describes every answer as application/json; errors are application/problem+json. */
+function withProblemType(document: OpenAPIObject): OpenAPIObject {
+  for (const path of Object.values(document.paths)) {
+    for (const method of ['get', 'post', 'delete'] as const) {
+      for (const [status, response] of Object.entries(path[method]?.responses ?? {})) {
+        if (Number(status) < 400 || response === undefined || !('content' in response)) continue;
+        const [described] = Object.values(response.content ?? {});
+        if (described !== undefined) response.content = { 'application/problem+json': described };
+      }
+    }
+  }
+  return document;
 }

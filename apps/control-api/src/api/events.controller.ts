@@ -43,7 +43,11 @@ export class EventsController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.streams.serve(request, reply, lastEventId === undefined ? after : positionOf(lastEventId), filter);
+    if (request.method === 'HEAD') {
+      await reply.type('text/event-stream').send();
+      return;
+    }
+    await this.streams.serve(reply, lastEventId === undefined ? after : positionOf(lastEventId), filter);
   }
 }
 

@@ -16,7 +16,7 @@ export const problemSchema = z.object({
   errors: z.array(z.object({ field: z.string(), message: z.string() })),
 });
 
-export const operationSummary = z.object({
+const operationSummary = z.object({
   id: z.string(),
   command: z.string(),
   target: z.string(),

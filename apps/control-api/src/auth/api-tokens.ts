@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { ConfigError, readSettingFile } from '@vouch/platform';
 import { z } from 'zod';
 
-export type Role = 'operator' | 'viewer';
+type Role = 'operator' | 'viewer';
 
 /** Who makes a request. A viewer reads; an operator may also change things. */
 export interface Principal {

@@ -148,7 +148,7 @@ export class CommandService {
   }
 }
 
-export function isFinished(operation: OperationState): boolean {
+function isFinished(operation: OperationState): boolean {
   return operation.status === 'succeeded' || operation.status === 'failed';
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { EventStore, StoredEvent } from '@vouch/eventstore';
 import { asError, type FieldLogger } from '@vouch/platform';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { ProblemError } from '../problems/problem-error.js';
 
 export interface StreamFilter {
@@ -34,12 +34,7 @@ export class EventStreams {
    * Answers with the events after `after` (absent: after the present end) until the client leaves. Throws ProblemError
    * before the answer has begun; later the stream just ends, and the client resumes.
    */
-  async serve(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    after: number | undefined,
-    filter: StreamFilter,
-  ): Promise<void> {
+  async serve(reply: FastifyReply, after: number | undefined, filter: StreamFilter): Promise<void> {
     if (this.#open.size >= MAX_STREAMS) {
       const detail = `${MAX_STREAMS} event streams are open already; close one`;
       throw new ProblemError({ status: 429, code: 'too-many-streams', detail, retryable: true });
@@ -52,9 +47,9 @@ export class EventStreams {
     }
     const controller = new AbortController();
     this.#open.add(controller);
-    request.raw.once('close', () => controller.abort());
     reply.hijack();
     const { raw } = reply;
+    raw.once('close', () => controller.abort());
     raw.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',

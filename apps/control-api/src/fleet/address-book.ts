@@ -2,7 +2,7 @@ import { ADDRESS_ATTEMPTS, guestAddress } from '@vouch/domain';
 import type { KeyValueBucket } from './key-value-bucket.js';
 
 /** No address could be claimed: every candidate of the instance belongs to another. Practically never. */
-export class AddressesExhaustedError extends Error {
+class AddressesExhaustedError extends Error {
   readonly code = 'addresses-exhausted';
   readonly retryable = true;
   constructor(instanceId: string) {

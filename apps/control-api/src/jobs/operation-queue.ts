@@ -7,7 +7,7 @@ const QUEUE = 'operations';
 const DEADLINE_JOB = 'deadline';
 const RECONCILE_JOB = 'reconcile';
 
-export interface OperationJobs {
+interface OperationJobs {
   /** An operation's deadline has passed. */
   readonly onDeadline: (operationId: string) => Promise<void>;
   /** Time to compare everything with the log, and to recreate what was lost. */
@@ -36,6 +36,7 @@ interface Session {
 export class OperationQueue {
   readonly #abort = new AbortController();
   #watchdog: NodeJS.Timeout | undefined;
+  #reconciledAtMs = performance.now();
   #session: Session | undefined;
   #running: Promise<void> | undefined;
 
@@ -47,7 +48,7 @@ export class OperationQueue {
 
   start(): void {
     this.#running ??= this.#connect();
-    this.#watchdog ??= setInterval(() => void this.#keepSchedule(), this.parts.reconcileEveryMs);
+    this.#watchdog ??= setInterval(() => void this.#watch(), this.parts.reconcileEveryMs);
   }
 
   async stop(): Promise<void> {
@@ -75,17 +76,26 @@ export class OperationQueue {
     }
   }
 
-  /** A queue that was emptied has lost its schedule too, and with it the job that would notice. */
-  async #keepSchedule(): Promise<void> {
+  /**
+   * A queue that was emptied has lost its schedule too, and with it the job that would notice; one that is away, or holds
+   * the job for a dead worker, brings none. So what the queue should do is looked after here as well.
+   */
+  async #watch(): Promise<void> {
     const { queue } = this.#session ?? {};
-    if (queue === undefined) return;
     try {
-      if ((await queue.getJobScheduler(RECONCILE_JOB)) !== undefined) return;
+      const isLate = performance.now() - this.#reconciledAtMs > 2 * this.parts.reconcileEveryMs;
+      if (isLate) await this.#reconcile();
+      if (queue === undefined || (await queue.getJobScheduler(RECONCILE_JOB)) !== undefined) return;
       await this.#schedule(queue);
-      await this.parts.handlers.onReconcile();
+      await this.#reconcile();
     } catch (error) {
       this.#warn(error, 'the job queue could not be looked at');
     }
+  }
+
+  async #reconcile(): Promise<void> {
+    this.#reconciledAtMs = performance.now();
+    await this.parts.handlers.onReconcile();
   }
 
   async #schedule(queue: Queue): Promise<void> {
@@ -106,7 +116,7 @@ export class OperationQueue {
         await this.#schedule(session.queue);
         session.worker.run().catch((error: unknown) => this.#warn(error, 'the job worker stopped'));
         this.#session = session;
-        await this.parts.handlers.onReconcile();
+        await this.#reconcile();
         return;
       } catch (error) {
         this.#session = undefined;
@@ -121,7 +131,7 @@ export class OperationQueue {
     const { jobs } = this.parts;
     const handle = async (job: { name: string; data: { operationId?: string } }): Promise<void> => {
       const { operationId } = job.data;
-      if (job.name === RECONCILE_JOB) await this.parts.handlers.onReconcile();
+      if (job.name === RECONCILE_JOB) await this.#reconcile();
       else if (operationId !== undefined) await this.parts.handlers.onDeadline(operationId);
     };
     const jobDefaults = {
@@ -130,7 +140,7 @@ export class OperationQueue {
       attempts: 5,
       backoff: { type: 'exponential', delay: 1000 },
     };
-    const work = { autorun: false, concurrency: 4 };
+    const work = { autorun: false, concurrency: 4, lockDuration: 10_000, stalledInterval: 5_000 };
     let session: Session;
     if (jobs.backend === 'postgres') {
       const connection = { connectionString: jobs.databaseUrl, migrate: true, max: 4 };

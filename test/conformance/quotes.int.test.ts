@@ -11,7 +11,7 @@ import {
   type QuoteCollateralV3,
   replayRtmr,
   type VerifyResult,
-  verifyQuote,
+  verifyParsedQuote,
 } from '@vouch/attestation';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Assembled, applyMutation, assembleCase, type CorpusCase, type Mutation } from './quote-corpus.js';
@@ -36,7 +36,7 @@ const unix = (seconds: number): Date => new Date(seconds * 1000);
 /** The verdict of the whole verifier, or the code it refuses with. */
 function verdict({ quote, collateral, now }: Assembled): VerifyResult | { readonly ok: false; readonly code: string } {
   const parsed = parseQuote(quote);
-  return parsed.ok ? verifyQuote(parsed.quote, collateral, { now: unix(now) }) : parsed;
+  return parsed.ok ? verifyParsedQuote(parsed.quote, collateral, { now: unix(now) }) : parsed;
 }
 
 /** What `compare` of the corpus looks at, as one text. */

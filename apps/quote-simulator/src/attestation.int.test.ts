@@ -11,7 +11,7 @@ import {
   runtimeEventDigest,
   type TrustAnchor,
   trustAnchorFromPem,
-  verifyQuote,
+  verifyParsedQuote,
 } from '@vouch/attestation';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askSocket, SimulatorProcess } from './testing/simulator-process.js';
@@ -73,7 +73,7 @@ function parse(bytes: Uint8Array): ParsedQuote {
 
 describe('a simulated quote under the verifier of this project', () => {
   it('passes every check with the simulator root as the anchor', () => {
-    const result = verifyQuote(parsed, collateral, { now: new Date(), trustAnchors: [anchor] });
+    const result = verifyParsedQuote(parsed, collateral, { now: new Date(), trustAnchors: [anchor] });
     if (!result.ok) throw new Error(`${result.failed.name}: ${result.failed.detail}`);
     expect(result.checks.filter(({ outcome }) => outcome !== 'pass')).toEqual([]);
     expect(result.quote.tcb).toMatchObject({ status: 'UpToDate', moduleStatus: 'UpToDate', qeStatus: 'UpToDate' });
@@ -82,8 +82,8 @@ describe('a simulated quote under the verifier of this project', () => {
 
   it('is refused with Intel as the only anchor, and with the root of another simulator', () => {
     const now = new Date();
-    expect(verifyQuote(parsed, collateral, { now })).toMatchObject({ ok: false, code: 'UNTRUSTED_ROOT' });
-    const foreign = verifyQuote(parsed, collateral, { now, trustAnchors: [foreignAnchor] });
+    expect(verifyParsedQuote(parsed, collateral, { now })).toMatchObject({ ok: false, code: 'UNTRUSTED_ROOT' });
+    const foreign = verifyParsedQuote(parsed, collateral, { now, trustAnchors: [foreignAnchor] });
     expect(foreign).toMatchObject({ ok: false, code: 'UNTRUSTED_ROOT' });
   });
 
@@ -91,16 +91,16 @@ describe('a simulated quote under the verifier of this project', () => {
     const client = new CollateralClient({ baseUrl: other.pccs, now: () => new Date() });
     const foreign = await client.collateralFor(parsed);
     const anchors = { now: new Date(), trustAnchors: [anchor] };
-    expect(verifyQuote(parsed, foreign, anchors)).toMatchObject({ ok: false, code: 'UNTRUSTED_ROOT' });
+    expect(verifyParsedQuote(parsed, foreign, anchors)).toMatchObject({ ok: false, code: 'UNTRUSTED_ROOT' });
     // Both roots trusted: the CRL of another CA of the same name is still not this platform's.
     const both = { now: new Date(), trustAnchors: [anchor, foreignAnchor] };
-    expect(verifyQuote(parsed, foreign, both)).toMatchObject({ ok: false });
+    expect(verifyParsedQuote(parsed, foreign, both)).toMatchObject({ ok: false });
   });
 
   it('is refused once its collateral has expired, and before it was issued', () => {
     const at = (days: number) => new Date(Date.now() + days * 86_400_000);
     for (const now of [at(31), at(-1)]) {
-      expect(verifyQuote(parsed, collateral, { now, trustAnchors: [anchor] }).ok).toBe(false);
+      expect(verifyParsedQuote(parsed, collateral, { now, trustAnchors: [anchor] }).ok).toBe(false);
     }
   });
 
@@ -110,13 +110,13 @@ describe('a simulated quote under the verifier of this project', () => {
       const forged = Buffer.from(quote);
       forged[offset] = (forged[offset] ?? 0) ^ 1;
       const result = parseQuote(forged);
-      const accepted = result.ok && verifyQuote(result.quote, collateral, options).ok;
+      const accepted = result.ok && verifyParsedQuote(result.quote, collateral, options).ok;
       expect([offset, accepted]).toEqual([offset, false]);
     }
   });
 
   it('binds the event log of the guest, and names its identity', () => {
-    const verified = verifyQuote(parsed, collateral, { now: new Date(), trustAnchors: [anchor] });
+    const verified = verifyParsedQuote(parsed, collateral, { now: new Date(), trustAnchors: [anchor] });
     if (!verified.ok) throw new Error(verified.failed.detail);
     const { mrTd, rtMr0, rtMr1, rtMr2 } = processMeasurements(machine);
     const references = { mrTd: [mrTd], rtMr0: [rtMr0], rtMr1: [rtMr1], rtMr2: [rtMr2] };

@@ -8,7 +8,7 @@ import {
   parseQuote,
   type QuoteCollateralV3,
   trustAnchorFromPem,
-  verifyQuote,
+  verifyParsedQuote,
 } from '@vouch/attestation';
 import {
   type AuthoredEvent,
@@ -114,7 +114,7 @@ async function recheck(
     return [...parsed.checks, skipped('quote.verification', 'the log holds no collateral for this decision')];
   const anchorFile = context.unsafeTrustAnchorFile;
   const development = anchorFile !== undefined && existsSync(anchorFile);
-  const verified = verifyQuote(parsed.quote, collateral, {
+  const verified = verifyParsedQuote(parsed.quote, collateral, {
     now,
     ...(development ? { trustAnchors: [trustAnchorFromPem(readFileSync(anchorFile, 'utf8'))] } : {}),
   });

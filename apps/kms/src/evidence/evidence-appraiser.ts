@@ -15,7 +15,7 @@ import {
   type TrustAnchor,
   type VerifiedQuote,
   type VerifyResult,
-  verifyQuote,
+  verifyParsedQuote,
 } from '@vouch/attestation';
 import { type Check, canonicalBytes, type Evidence } from '@vouch/domain';
 import type { AppraisedFacts, EvidenceOutcome, UsedCollateral } from './appraised-facts.js';
@@ -86,11 +86,11 @@ export class EvidenceAppraiser {
     const { collateral: source, trustAnchors, now } = this.options;
     try {
       let collateral = await source.collateralFor(quote);
-      let verified = verifyQuote(quote, collateral, { now: now(), trustAnchors });
+      let verified = verifyParsedQuote(quote, collateral, { now: now(), trustAnchors });
       if (!verified.ok && verified.failed.name.startsWith('collateral.')) {
         source.forget(quote);
         collateral = await source.collateralFor(quote);
-        verified = verifyQuote(quote, collateral, { now: now(), trustAnchors });
+        verified = verifyParsedQuote(quote, collateral, { now: now(), trustAnchors });
       }
       return { ok: true, verified, collateral };
     } catch (error) {

@@ -52,7 +52,8 @@ function readQuote(input: Uint8Array): ParsedQuote {
       authStart,
     );
   }
-  const bytes = input.slice(0, declaredEnd);
+  // Not `slice`: on a Buffer that is a view of the caller's memory, which could change after it was verified.
+  const bytes = new Uint8Array(input.subarray(0, declaredEnd));
   const body = bytes.subarray(bodyStart, authStart);
   const auth = new ByteReader(bytes, authStart + 4);
   const report: TdReport | SgxReport = kind === 'sgx' ? readSgxReport(body) : readTdReport(kind, body);
@@ -112,8 +113,8 @@ function readHeader(reader: ByteReader): QuoteHeader {
     tee,
     qeSvnField,
     pceSvnField,
-    qeVendorId: qeVendorId.slice(),
-    userData: userData.slice(),
+    qeVendorId: new Uint8Array(qeVendorId),
+    userData: new Uint8Array(userData),
   };
 }
 

@@ -63,7 +63,7 @@ export interface CertificationData {
 
 declare const parsed: unique symbol;
 
-/** A quote whose format is valid. Nothing in it is authenticated yet: only `verifyQuote` makes facts of it. */
+/** A quote whose format is valid. Nothing in it is authenticated yet: only `verifyParsedQuote` makes facts of it. */
 export interface ParsedQuote {
   readonly [parsed]: true;
   readonly header: QuoteHeader;

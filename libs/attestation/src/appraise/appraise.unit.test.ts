@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseQuote } from '../abi/index.js';
 import { hashBytes, toHex } from '../bytes.js';
 import { TEST_NOW, type TestCollateral, TestPlatform, type TestQuote } from '../testing/test-platform.js';
-import { verifyQuote } from '../verify/index.js';
+import { verifyParsedQuote } from '../verify/index.js';
 import { APPRAISE_CHECKS, appraise } from './appraise.js';
 import type { AppraiseResult } from './appraised-evidence.js';
 import type { AppraisalPolicy } from './policy.js';
@@ -13,7 +13,7 @@ function decide(quote: TestQuote, policy: AppraisalPolicy, collateral: TestColla
   const parsed = parseQuote(platform.quote(quote));
   if (!parsed.ok) throw new Error(parsed.failed.detail);
   const trustAnchors = [platform.trustAnchor];
-  const verified = verifyQuote(parsed.quote, platform.collateral(collateral), { now: TEST_NOW, trustAnchors });
+  const verified = verifyParsedQuote(parsed.quote, platform.collateral(collateral), { now: TEST_NOW, trustAnchors });
   if (!verified.ok) throw new Error(verified.failed.detail);
   return appraise(verified.quote, policy);
 }

@@ -36,7 +36,7 @@ const ENTRIES_MAX = 256;
 
 /**
  * Gets collateral from a PCCS (API v4) and keeps it by TEE, FMSPC and CA. It returns the exact signed bytes and trusts
- * nothing: whatever a hostile server answers, `verifyQuote` refuses it. An answer is reused only while it is younger than
+ * nothing: whatever a hostile server answers, `verifyParsedQuote` refuses it. An answer is reused only while it is younger than
  * `maxAgeMs` and inside all its windows at the time of use.
  */
 export class CollateralClient {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type ParsedQuote, parseQuote } from '../abi/index.js';
 import { fromHex } from '../bytes.js';
 import { TEST_FROM, TEST_NOW, TEST_UNTIL, TestPlatform } from '../testing/test-platform.js';
-import { verifyQuote } from '../verify/index.js';
+import { verifyParsedQuote } from '../verify/index.js';
 import { CollateralClient } from './collateral-client.js';
 import { CollateralUnavailableError } from './collateral-unavailable-error.js';
 import { exactMember } from './exact-member.js';
@@ -63,7 +63,9 @@ describe('CollateralClient', () => {
     pccs.crlAsHex = crlAsHex;
     const collateral = await client(pccs, { now: TEST_NOW }).collateralFor(quote());
     expect(collateral).toEqual(genuine);
-    expect(verifyQuote(quote(), collateral, { now: TEST_NOW, trustAnchors: [platform.trustAnchor] }).ok).toBe(true);
+    expect(verifyParsedQuote(quote(), collateral, { now: TEST_NOW, trustAnchors: [platform.trustAnchor] }).ok).toBe(
+      true,
+    );
     expect(pccs.asked.toSorted()).toEqual([
       '/base/sgx/certification/v4/pckcrl?ca=platform&encoding=der',
       '/base/sgx/certification/v4/rootcacrl',

@@ -4,7 +4,7 @@ import { parseQuote } from '../abi/index.js';
 import { type AppraisedEvidence, appraise } from '../appraise/index.js';
 import { fromHex, toHex } from '../bytes.js';
 import { TEST_NOW, TestPlatform } from '../testing/test-platform.js';
-import { verifyQuote } from '../verify/index.js';
+import { verifyParsedQuote } from '../verify/index.js';
 import { bindEventLog } from './bind-event-log.js';
 import { identityFromEventLog, readIdentity } from './identity.js';
 import { parseEventLog } from './parse-event-log.js';
@@ -254,7 +254,7 @@ describe('bindEventLog', () => {
     const quote = parseQuote(platform.quote({ rtMrs }));
     if (!quote.ok) throw new Error(quote.failed.detail);
     const trustAnchors = [platform.trustAnchor];
-    const verified = verifyQuote(quote.quote, platform.collateral(), { now: TEST_NOW, trustAnchors });
+    const verified = verifyParsedQuote(quote.quote, platform.collateral(), { now: TEST_NOW, trustAnchors });
     if (!verified.ok) throw new Error(verified.failed.detail);
     const result = appraise(verified.quote, { unsafeTrustAnchorAccepted: true });
     if (!result.ok) throw new Error(result.failed.detail);

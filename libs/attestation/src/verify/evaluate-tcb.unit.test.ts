@@ -10,14 +10,14 @@ import {
 import { converge } from './evaluate-tcb.js';
 import type { TcbStatus } from './tcb-status.js';
 import type { VerifyResult } from './verified-quote.js';
-import { verifyQuote } from './verify-quote.js';
+import { verifyParsedQuote } from './verify-parsed-quote.js';
 
 const platform = new TestPlatform();
 
 function verify(quote: TestQuote, collateral: TestCollateral): VerifyResult {
   const parsed = parseQuote(platform.quote(quote));
   if (!parsed.ok) throw new Error(parsed.failed.detail);
-  return verifyQuote(parsed.quote, platform.collateral(collateral), {
+  return verifyParsedQuote(parsed.quote, platform.collateral(collateral), {
     now: TEST_NOW,
     trustAnchors: [platform.trustAnchor],
   });

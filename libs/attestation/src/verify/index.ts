@@ -1,4 +1,6 @@
 export { NAME_PHRASES } from './collateral-signatures.js';
+export type { QuoteVerdict } from './quote-verdict.js';
+export { QuoteVerificationError } from './quote-verification-error.js';
 export { TCB_STATUSES, type TcbStatus } from './tcb-status.js';
 export {
   INTEL_SGX_ROOT,
@@ -8,4 +10,5 @@ export {
   trustAnchorFromPem,
 } from './trust-anchor.js';
 export type { TcbFacts, VerifiedQuote, VerifyOptions, VerifyResult } from './verified-quote.js';
-export { VERIFY_CHECKS, verifyQuote } from './verify-quote.js';
+export { VERIFY_CHECKS, verifyParsedQuote } from './verify-parsed-quote.js';
+export { type VerifiedVerdict, type VerifyQuoteInput, verifyQuote } from './verify-quote.js';

@@ -4,16 +4,16 @@ import { parseQuote } from '../abi/index.js';
 import { equalBytes } from '../bytes.js';
 import type { QuoteCollateralV3 } from '../collateral/quote-collateral.js';
 import { TEST_NOW, TestPlatform } from '../testing/test-platform.js';
-import { verifyQuote } from './verify-quote.js';
+import { verifyParsedQuote } from './verify-parsed-quote.js';
 
 const platform = new TestPlatform();
 const quotes = [platform.quote(), platform.quote({ version: 5 })] as const;
 const collateral = platform.collateral({ levels: [{ status: 'UpToDate', advisories: ['INTEL-SA-1'] }] });
 const options = { now: TEST_NOW, trustAnchors: [platform.trustAnchor] };
 
-function verdict(quote: Uint8Array, pieces: QuoteCollateralV3): ReturnType<typeof verifyQuote> | undefined {
+function verdict(quote: Uint8Array, pieces: QuoteCollateralV3): ReturnType<typeof verifyParsedQuote> | undefined {
   const parsed = parseQuote(quote);
-  return parsed.ok ? verifyQuote(parsed.quote, pieces, options) : undefined;
+  return parsed.ok ? verifyParsedQuote(parsed.quote, pieces, options) : undefined;
 }
 
 const facts = (result: ReturnType<typeof verdict>) =>

@@ -36,7 +36,7 @@ export function trustAnchorFromPem(pem: string): TrustAnchor {
 
 /** @throws InvalidTrustAnchorError */
 export function trustAnchorFromDer(der: Uint8Array): TrustAnchor {
-  const certificate = parsed(() => parseCertificate(der.slice()));
+  const certificate = parsed(() => parseCertificate(new Uint8Array(der)));
   if (!certificate.isCa || !parsed(() => isSignedBy(certificate, certificate))) {
     throw new InvalidTrustAnchorError('it is not a CA, or not signed by itself');
   }

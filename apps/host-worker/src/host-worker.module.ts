@@ -14,7 +14,7 @@ import {
 import { type HostConfig, readHostConfig } from './config/host-config.js';
 import { HostWorker } from './host-worker.js';
 
-export const HOST_CONFIG = Symbol('HOST_CONFIG');
+const HOST_CONFIG = Symbol('HOST_CONFIG');
 
 @Module({
   imports: [PlatformModule.forService({ service: 'host-worker' })],

@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 const count = z.coerce.number().int().positive();
 
-export const hostConfigSchema = z.object({
+const hostConfigSchema = z.object({
   /** Host id: the only subjects this worker may write carry it. */
   VOUCH_NODE: z.string().regex(HOST_ID, 'must be 1-32 of a-z, 0-9 and "-", starting with a letter'),
   VOUCH_MODE: z.enum(['development', 'production']).default('production'),

@@ -2,14 +2,14 @@ import { desiredGuestSchema, eventCatalog } from '@vouch/domain';
 import { z } from 'zod';
 
 /** An event that must reach the log: its id is fixed before the first try, so any number of tries store it once. */
-export const pendingEventSchema = z.discriminatedUnion('type', [
+const pendingEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ id: z.uuid(), type: z.literal('vm.launched'), data: eventCatalog['vm.launched'].data }),
   z.strictObject({ id: z.uuid(), type: z.literal('vm.launch-failed'), data: eventCatalog['vm.launch-failed'].data }),
   z.strictObject({ id: z.uuid(), type: z.literal('vm.exited'), data: eventCatalog['vm.exited'].data }),
   z.strictObject({ id: z.uuid(), type: z.literal('vm.removed'), data: eventCatalog['vm.removed'].data }),
 ]);
 
-export const launchRecordSchema = z.strictObject({
+const launchRecordSchema = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{32}$/),
   /** `starting`: written before anything is started; what really happened is for the driver to say. */
   state: z.enum(['starting', 'running', 'ended']),

@@ -5,7 +5,7 @@ import type { GuestJournal, PendingEvent } from './guest-journal.js';
 /** Unrequested ends in a row after which a guest is not started again. */
 export const MAX_EXITS = 5;
 /** Failed attempts to start in a row after which no further one is made. */
-export const MAX_LAUNCH_FAILURES = 8;
+const MAX_LAUNCH_FAILURES = 8;
 /** A guest that ran this long before it ended starts its failure count anew, in milliseconds. */
 const SETTLED_MS = 10 * 60_000;
 const FIRST_WAIT_MS = 1000;

@@ -15,7 +15,7 @@ const offsetsSchema = z.record(z.string(), z.strictObject({ inode: z.number(), o
 type Offsets = z.infer<typeof offsetsSchema>;
 
 /** One message on `logs.<hostId>.<instanceId>`. */
-export interface LogMessage {
+interface LogMessage {
   /** When the worker read it, ISO 8601. */
   readonly time: string;
   readonly source: 'app' | 'agent';

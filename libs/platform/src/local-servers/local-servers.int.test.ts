@@ -122,6 +122,24 @@ describe('postgres', () => {
     await second.stop();
   });
 
+  test.runIf(process.getuid?.() === 0)(
+    'as root where user namespaces are not allowed, below a folder only root may enter',
+    async () => {
+      const tools = join(root, 'no-namespaces');
+      await mkdir(tools);
+      await writeFile(join(tools, 'unshare'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+      const before = process.env.PATH;
+      process.env.PATH = `${tools}:${before}`;
+      try {
+        const server = await kept(startPostgres({ dataDir: join(root, 'postgres-nobody'), fsync: false }));
+        expect(await readFile(`/proc/${server.pid}/status`, 'utf8')).toMatch(/^Uid:\s+65534\s/m);
+        await server.stop();
+      } finally {
+        process.env.PATH = before;
+      }
+    },
+  );
+
   test('a half-done initdb is redone', async () => {
     const dataDir = join(root, 'postgres-half');
     await mkdir(join(dataDir, 'data.draft/base'), { recursive: true });

@@ -9,7 +9,7 @@ import type { LocalServer, LocalServerOptions } from './local-server.js';
 import { locatePostgres } from './postgres-binary.js';
 import { secretFile } from './secret-file.js';
 import { startServerProcess, stopLeftover } from './server-process.js';
-import { NOBODY, type Unprivileged, unprivileged } from './unprivileged.js';
+import { type Unprivileged, unprivileged } from './unprivileged.js';
 
 const run = promisify(execFile);
 const SUPERUSER = 'postgres';
@@ -80,8 +80,7 @@ async function startOnStore(
           String(port),
           ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
         ],
-        ...(way.way === 'unshare' ? { wrapper: way.wrapper } : {}),
-        ...(way.way === 'setuid' ? { uid: NOBODY } : {}),
+        wrapper: way.wrapper,
         dataDir: options.dataDir,
         url: `postgresql://${SUPERUSER}:${password}@127.0.0.1:${port}/postgres`,
         port,
@@ -112,9 +111,9 @@ async function initialise(
   await mkdir(draft, { mode: 0o700 });
   await copyFile(passwordPath, passwordCopy);
   await chmod(passwordCopy, 0o600);
-  if (way.way === 'setuid') {
-    await chown(draft, NOBODY, NOBODY);
-    await chown(passwordCopy, NOBODY, NOBODY);
+  if (way.owner !== undefined) {
+    await chown(draft, way.owner, way.owner);
+    await chown(passwordCopy, way.owner, way.owner);
   }
   const args = [
     '-D',
@@ -128,7 +127,7 @@ async function initialise(
     `--pwfile=${passwordCopy}`,
   ];
   const [command = '', ...rest] = [
-    ...(way.way === 'unshare' ? way.wrapper : []),
+    ...way.wrapper,
     join(native, 'bin/initdb'),
     ...args,
     ...(fsync ? [] : ['--no-sync']),
@@ -138,14 +137,12 @@ async function initialise(
       cwd: dataDir,
       timeout: 120_000,
       env: { PATH: process.env.PATH, LC_ALL: 'C' },
-      ...(way.way === 'setuid' ? { uid: NOBODY, gid: NOBODY } : {}),
     });
   } catch (cause) {
     const detail = (cause as { stderr?: string }).stderr?.trim() ?? (cause as Error).message;
-    const hint =
-      way.way === 'setuid'
-        ? ' Root may not use user namespaces here, so Postgres ran as nobody: put the data folder where nobody may reach it (for example under /var/tmp), start as a normal user, or set DATABASE_URL.'
-        : '';
+    const hint = way.needsOpenFolders
+      ? ' Root may not use user namespaces or capabilities here, so Postgres ran as nobody: put the data folder where nobody may reach it (for example under /var/tmp), start as a normal user, or set DATABASE_URL.'
+      : '';
     throw new LocalServerError('start-failed', `initdb failed: ${detail}.${hint}`, false, { cause });
   } finally {
     await rm(passwordCopy, { force: true });

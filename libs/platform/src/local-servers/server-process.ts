@@ -21,7 +21,6 @@ export interface ServerProgram {
   readonly args: readonly string[];
   /** Wraps the command line, for example in `unshare`; the program must replace the wrapper (exec), not be its child. */
   readonly wrapper?: readonly string[];
-  readonly uid?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly dataDir: string;
   readonly url: string;
@@ -60,7 +59,6 @@ export async function startServerProcess(program: ServerProgram): Promise<LocalS
       stdio: ['ignore', log.fd, log.fd],
       cwd: program.dataDir,
       env: { PATH: process.env.PATH, HOME: program.dataDir, LANG: 'C.UTF-8', ...program.env },
-      ...(program.uid === undefined ? {} : { uid: program.uid, gid: program.uid }),
     });
   } finally {
     await log.close();

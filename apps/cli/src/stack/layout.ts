@@ -11,6 +11,8 @@ import { CliFailure, exitCodes } from '../failure.js';
 export interface Layout {
   /** The data folder as services see it: short enough for every socket below it. */
   readonly root: string;
+  /** The same folder by its real path, for what people read and for files without sockets. */
+  readonly realRoot: string;
   /** The link's own folder to remove at the end, or null when the real path was short enough. */
   readonly linkFolder: string | null;
   readonly stateFile: string;
@@ -54,6 +56,7 @@ export function openLayout(dataFolder: string): Layout {
     Buffer.byteLength(real) + LONGEST_SOCKET <= SOCKET_PATH_MAX ? { root: real, linkFolder: null } : shortLink(real);
   const layout: Layout = {
     root,
+    realRoot: real,
     linkFolder,
     stateFile: join(root, 'state.json'),
     contextFile: join(root, 'context.json'),

@@ -89,7 +89,7 @@ export class Stack {
       apiUrl: `http://127.0.0.1:${this.#port('api')}`,
       apiToken: operatorToken(this.layout),
       gateway: { host: '127.0.0.1', port: this.#port('gateway'), baseDomain: BASE_DOMAIN },
-      caFile: join(this.layout.gatewayFolder, 'dev-ca.pem'),
+      caFile: join(this.layout.realRoot, 'gateway', 'dev-ca.pem'),
       log: { origin: LOG_ORIGIN, publicKey: ed25519File(join(this.layout.keysFolder, 'log.pem')) },
       chain: {
         rpcUrl: this.#chainUrl,

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Module, type Provider } from '@nestjs/common';
-import { CollateralClient, INTEL_SGX_ROOT, type TrustAnchor, trustAnchorFromPem } from '@vouch/attestation';
+import {
+  CollateralClient,
+  INTEL_SGX_ROOT,
+  InvalidEndpointError,
+  type TrustAnchor,
+  trustAnchorFromPem,
+} from '@vouch/attestation';
 import { type EventAuthor, type KeyDirectory, keyIdOf } from '@vouch/domain';
 import type { EventStore } from '@vouch/eventstore';
 import { kmsEventKey } from '@vouch/keys';
@@ -125,23 +132,38 @@ function limitOf(clock: Clock): HostRateLimit {
 function evidenceAppraiser(config: KmsConfig, clock: Clock): EvidenceAppraiser {
   const path = config.VOUCH_UNSAFE_TRUST_ANCHOR_FILE;
   const now = () => clock.now();
-  const collateral = new CollateralClient({ baseUrl: config.VOUCH_PCCS_URL, now });
+  const trustAnchors = path === undefined ? [INTEL_SGX_ROOT] : [INTEL_SGX_ROOT, readAnchor(path)];
+  const collateral = collateralClient(config, trustAnchors, clock);
   if (path === undefined) {
-    return new EvidenceAppraiser({
-      collateral,
-      trustAnchors: [INTEL_SGX_ROOT],
-      policy: {},
-      processGuests: 'refused',
-      now,
-    });
+    return new EvidenceAppraiser({ collateral, trustAnchors, policy: {}, processGuests: 'refused', now });
   }
   return new EvidenceAppraiser({
     collateral,
-    trustAnchors: [INTEL_SGX_ROOT, readAnchor(path)],
+    trustAnchors,
     policy: { unsafeTrustAnchorAccepted: true },
     processGuests: 'unsafeAccepted',
     now,
   });
+}
+
+/** Keeps collateral over restarts and renews it ahead of expiry: an outage of the endpoints does not stop grants. */
+function collateralClient(config: KmsConfig, trustAnchors: readonly TrustAnchor[], clock: Clock): CollateralClient {
+  // The simulator of a development stack has no TLS; its documents are signed all the same.
+  const plain = config.VOUCH_UNSAFE_TRUST_ANCHOR_FILE === undefined ? {} : { unsafePlainHttp: true as const };
+  try {
+    const client = new CollateralClient({
+      endpoints: config.VOUCH_PCCS_URL.map((url) => ({ url, ...plain })),
+      trustAnchors,
+      cacheFolder: join(config.KMS_DATA_DIR, 'collateral'),
+      now: () => clock.now(),
+      monotonicMs: () => clock.monotonicMs(),
+    });
+    client.refreshInBackground();
+    return client;
+  } catch (error) {
+    if (error instanceof InvalidEndpointError) throw new ConfigError([`VOUCH_PCCS_URL: ${error.message}`]);
+    throw error;
+  }
 }
 
 function readAnchor(path: string): TrustAnchor {

@@ -57,13 +57,17 @@ beforeAll(async () => {
   const { body } = await askSocket(socketPath, 'POST', '/quote', { reportData });
   quote = Buffer.from((body as { quote: string }).quote, 'base64');
   parsed = parse(quote);
-  collateral = await new CollateralClient({ baseUrl: simulator.pccs, now: () => new Date() }).collateralFor(parsed);
+  collateral = await clientOf(simulator, anchor).collateralFor(parsed);
 });
 
 afterAll(async () => {
   await simulator.dispose();
   await other.dispose();
 });
+
+function clientOf({ pccs }: SimulatorProcess, trustAnchor: TrustAnchor): CollateralClient {
+  return new CollateralClient({ endpoints: [{ url: pccs }], trustAnchors: [trustAnchor], now: () => new Date() });
+}
 
 function parse(bytes: Uint8Array): ParsedQuote {
   const result = parseQuote(bytes);
@@ -88,8 +92,7 @@ describe('a simulated quote under the verifier of this project', () => {
   });
 
   it('is refused with collateral of another simulator', async () => {
-    const client = new CollateralClient({ baseUrl: other.pccs, now: () => new Date() });
-    const foreign = await client.collateralFor(parsed);
+    const foreign = await clientOf(other, foreignAnchor).collateralFor(parsed);
     const anchors = { now: new Date(), trustAnchors: [anchor] };
     expect(verifyParsedQuote(parsed, foreign, anchors)).toMatchObject({ ok: false, code: 'UNTRUSTED_ROOT' });
     // Both roots trusted: the CRL of another CA of the same name is still not this platform's.

@@ -25,6 +25,10 @@ export class JsonReader {
     return new JsonReader(found, `${this.path}.${name}`, this.code);
   }
 
+  get isArray(): boolean {
+    return Array.isArray(this.value);
+  }
+
   array(maxLength: number): readonly JsonReader[] {
     if (!Array.isArray(this.value)) throw this.refuse('is not an array');
     if (this.value.length > maxLength) throw this.refuse(`has more than ${maxLength} entries`);

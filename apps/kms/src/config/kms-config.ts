@@ -19,7 +19,11 @@ const serviceSchema = z.object({
     .string()
     .regex(/^(0x)?[0-9a-fA-F]{40}$/, 'must be a 20-byte address in hex')
     .transform((address) => address.replace(/^0x/, '').toLowerCase()),
-  VOUCH_PCCS_URL: z.url(),
+  /** Collateral endpoints, separated by commas; asked in this order. */
+  VOUCH_PCCS_URL: z
+    .string()
+    .transform((list) => list.split(',').map((url) => url.trim()))
+    .pipe(z.array(z.url()).min(1)),
   /** PEM of a root to trust besides Intel's: the quote simulator's. */
   VOUCH_UNSAFE_TRUST_ANCHOR_FILE: z.string().optional(),
   /** Oldest block a policy may be read at, in seconds: a chain that stands still is not asked. */

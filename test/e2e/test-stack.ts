@@ -36,6 +36,11 @@ interface StackState {
 export class TestStack {
   private constructor(readonly folder: string) {}
 
+  /** A stack that is not started yet, in a data folder of the caller's. */
+  static at(folder: string): TestStack {
+    return new TestStack(folder);
+  }
+
   static async up(env: Readonly<Record<string, string>> = {}): Promise<TestStack> {
     const stack = new TestStack(join(await mkdtemp(join(tmpdir(), 'vouch-e2e-')), 'data'));
     const result = await stack.vouch(['up', '--detach'], env);

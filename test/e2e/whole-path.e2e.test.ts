@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -119,6 +119,13 @@ describe('a stack as a user starts it', () => {
     expect(await refused.json()).toMatchObject({ errors: [{ field: 'appId' }] });
     expect((await stack.api('/v1/status', { headers: { authorization: 'Bearer forged' } })).status).toBe(401);
     expect((await stack.vouch(['get', 'instance', 'f'.repeat(40)])).code).toBe(1);
+  });
+
+  it('serves the OpenAPI document that docs/openapi.json holds (write it anew with UPDATE_DOCS=1)', async () => {
+    const committed = join(import.meta.dirname, '../../docs/openapi.json');
+    const served = `${JSON.stringify(await (await stack.api('/docs-json')).json(), null, 2)}\n`;
+    if (process.env.UPDATE_DOCS === '1') writeFileSync(committed, served);
+    expect(existsSync(committed) && readFileSync(committed, 'utf8')).toBe(served);
   });
 
   it('writes no secret into a log, an event or an argument', async () => {

@@ -9,7 +9,7 @@ import {
 } from '@nestjs/common';
 import { type EventAuthor, eventCatalog, type KeyDirectory, type Service } from '@vouch/domain';
 import { type EventStore, JetStreamEventStore } from '@vouch/eventstore';
-import { LoggerModule } from 'nestjs-pino';
+import { LoggerModule, PinoLogger } from 'nestjs-pino';
 import { systemClock } from './clock.js';
 import { type CommonConfig, commonConfigSchema } from './config/common-config.js';
 import { ConfigError } from './config/config-error.js';
@@ -114,10 +114,11 @@ function readCommonConfig(service: Service): CommonConfig {
   return config;
 }
 
+/** nestjs-pino's root logger is made with the options of the first PinoLogger there is: that must be this one. */
 function logging(service: Service): DynamicModule {
-  return LoggerModule.forRootAsync({
-    useFactory: () => loggerOptions(service, process.env.VOUCH_NODE ?? '', process.env.LOG_LEVEL || 'info'),
-  });
+  const options = loggerOptions(service, process.env.VOUCH_NODE ?? '', process.env.LOG_LEVEL || 'info');
+  new PinoLogger(options).setContext('service');
+  return LoggerModule.forRoot(options);
 }
 
 function authorProvider({ service, author }: PlatformOptions): Provider {

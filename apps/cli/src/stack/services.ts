@@ -111,6 +111,8 @@ export function serviceSpecs(
         VOUCH_NODE: host,
         HOST_DATA_DIR: join(layout.hostsFolder, host),
         HOST_DRIVER: 'process',
+        // The supervisor asks a worker to stop only when the whole stack stops; its guests then stop with it.
+        HOST_STOP_GUESTS_ON_EXIT: '1',
         SIMULATOR_ADMIN_SOCKET: layout.simulatorSocket,
         GUEST_AGENT_ENTRY: appEntry('guest-agent'),
         HOST_VCPU: String(endpoints.hostVcpu),

@@ -24,7 +24,8 @@ const LOG_ROTATE_BYTES = 20 * 1024 * 1024;
 const RESTART_FIRST_MS = 200;
 const RESTART_MAX_MS = 5_000;
 const STABLE_AFTER_MS = 30_000;
-const STOP_PATIENCE_MS = 15_000;
+/** Longer than a worker gives its guests (15 s). */
+const STOP_PATIENCE_MS = 25_000;
 /** sysexits(3) EX_CONFIG: the service said its configuration is wrong; starting it again would not help. */
 const EXIT_CONFIG = 78;
 
@@ -64,7 +65,7 @@ export class Supervisor {
     }));
   }
 
-  /** Stops services in the reverse order of their start: asks first, kills what has not gone after 15 s. */
+  /** Stops services in the reverse order of their start: asks first, kills what has not gone after 25 s. */
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const { child } of [...this.#running.values()].reverse()) {

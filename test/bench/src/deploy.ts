@@ -75,13 +75,16 @@ async function stepsOf(env: NodeJS.ProcessEnv, instance: string): Promise<readon
     apiUrl: string;
     apiToken: string;
   };
-  const response = await fetch(`${apiUrl}/v1/operations?target=${instance}`, {
-    headers: { authorization: `Bearer ${apiToken}` },
-  });
-  const { items } = (await response.json()) as { items: { command: string; steps: Step[] }[] };
+  const get = async <T>(path: string): Promise<T> => {
+    const response = await fetch(`${apiUrl}${path}`, { headers: { authorization: `Bearer ${apiToken}` } });
+    return (await response.json()) as T;
+  };
+  const { items } = await get<{ items: { command: string; operationId: string }[] }>(
+    `/v1/operations?target=${instance}`,
+  );
   const deploy = items.find(({ command }) => command === 'DeployInstance');
   if (deploy === undefined) throw new Error(`no deploy operation for instance ${instance}`);
-  return deploy.steps;
+  return (await get<{ steps: Step[] }>(`/v1/operations/${deploy.operationId}`)).steps;
 }
 
 function between(steps: readonly Step[], from: string, to: string): number {

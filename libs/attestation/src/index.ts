@@ -7,8 +7,10 @@
  */
 export * from './abi/index.js';
 export * from './appraise/index.js';
+export * from './ccel/index.js';
 export * from './check.js';
 export * from './collateral/index.js';
+export * from './encodings/index.js';
 export * from './event-log/index.js';
 export * from './measurements/index.js';
 export * from './process-image/index.js';

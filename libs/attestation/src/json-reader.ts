@@ -25,6 +25,18 @@ export class JsonReader {
     return new JsonReader(found, `${this.path}.${name}`, this.code);
   }
 
+  get isNull(): boolean {
+    return this.value === null;
+  }
+
+  /** Names of an object's members. */
+  members(): readonly string[] {
+    if (typeof this.value !== 'object' || this.value === null || Array.isArray(this.value)) {
+      throw this.refuse('is not an object');
+    }
+    return Object.keys(this.value);
+  }
+
   get isArray(): boolean {
     return Array.isArray(this.value);
   }

@@ -47,7 +47,8 @@ export function bindEventLog(evidence: AppraisedEvidence, json: string): BindEve
   return result.ok ? { ok: true, log: result.value, checks: result.checks } : result;
 }
 
-function expectRegister(imr: Imr, replayed: Uint8Array, quoted: Uint8Array): void {
+/** @throws Refusal `EVENT_LOG_MISMATCH` */
+export function expectRegister(imr: Imr, replayed: Uint8Array, quoted: Uint8Array): void {
   if (equalBytes(replayed, quoted)) return;
   throw new Refusal(
     'EVENT_LOG_MISMATCH',

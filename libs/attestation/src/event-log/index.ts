@@ -1,8 +1,15 @@
+export { ACPI_EVENT_NAMES, isAcpiEvent } from './acpi-event.js';
 export { bindEventLog, EVENT_LOG_CHECKS } from './bind-event-log.js';
 export { identityFromEventLog } from './identity.js';
-export { parseEventLog } from './parse-event-log.js';
+export { eventLogJson, parseEventLog } from './parse-event-log.js';
 export { extendRtmr, isRuntimeEvent, RTMR_BYTES, replayRtmr } from './replay.js';
-export { RUNTIME_EVENT_TYPE, runtimeEventDigest, runtimeEventPreimage } from './runtime-event.js';
+export {
+  RUNTIME_EVENT_TYPE,
+  type RuntimeEvent,
+  replayRuntimePcr,
+  runtimeEventDigest,
+  runtimeEventPreimage,
+} from './runtime-event.js';
 export type {
   BindEventLogResult,
   BoundEventLog,

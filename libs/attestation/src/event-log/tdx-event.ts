@@ -18,7 +18,7 @@ export interface TdxEvent {
 
 declare const bound: unique symbol;
 
-/** An event log whose replay equals all four RTMRs of an appraised quote. */
+/** Events of an appraised quote: for every register that an event here belongs to, the replay equals the quote's. */
 export interface BoundEventLog {
   readonly [bound]: true;
   readonly events: readonly TdxEvent[];

@@ -1,4 +1,6 @@
 import { concatBytes, hashBytes, isZero } from '../bytes.js';
+import { replayRtmr } from '../event-log/replay.js';
+import type { BoundEventLog } from '../event-log/tdx-event.js';
 
 /** The measurements `deriveMeasurements` reads: a subset of `TdReport`, each 48 bytes. */
 export interface TdMeasurements {
@@ -22,8 +24,7 @@ export interface DerivedMeasurements {
 /**
  * dstack's derived measurements (dstack-kms §12): mr_key_provider = SHA-256(key-provider payload) or 32 zero bytes;
  * mr_system = SHA-256(MRTD ‖ RTMR0-2 ‖ mr_key_provider); mr_aggregated = SHA-256(MRTD ‖ RTMR0-3), with the three
- * configuration fields appended when any of them is not zero. For the boot-time form pass rtMr3 replayed until
- * `boot-mr-done` and null as key provider.
+ * configuration fields appended when any of them is not zero. For the boot-time form use `bootTimeMeasurements`.
  */
 export function deriveMeasurements(td: TdMeasurements, keyProviderInfo: Uint8Array | null): DerivedMeasurements {
   const boot = concatBytes(td.mrTd, td.rtMr0, td.rtMr1, td.rtMr2);
@@ -36,7 +37,12 @@ export function deriveMeasurements(td: TdMeasurements, keyProviderInfo: Uint8Arr
   };
 }
 
-/** SHA-256(PPID), 32 bytes: dstack's device id on TDX. */
+/** The same at boot time: RTMR 3 replayed until `boot-mr-done`, and no key provider, as it is not known then. */
+export function bootTimeMeasurements(td: TdMeasurements, log: BoundEventLog): DerivedMeasurements {
+  return deriveMeasurements({ ...td, rtMr3: replayRtmr(log.events, 3, 'boot-mr-done') }, null);
+}
+
+/** SHA-256(PPID), 32 bytes: dstack's device id on TDX, GCP's included. */
 export function deviceId(ppid: Uint8Array): Uint8Array {
   return hashBytes('sha256', ppid);
 }

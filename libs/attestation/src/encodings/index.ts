@@ -7,6 +7,9 @@ export {
 export {
   type CertificateSigningRequest,
   CSR_CONFIRMATION,
+  type CsrConfig,
+  type CsrV1,
+  type CsrV2,
   readCsr,
   signCsr,
   upgradeCsr,

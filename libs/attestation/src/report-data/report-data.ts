@@ -15,6 +15,11 @@ export const REPORT_DATA_HASHES = [
 ] as const;
 export type ReportDataHash = (typeof REPORT_DATA_HASHES)[number];
 
+/** The algorithm of that name as dstack's API spells them; empty is sha512, anything else undefined. */
+export function reportDataHashNamed(name: string): ReportDataHash | undefined {
+  return name === '' ? 'sha512' : REPORT_DATA_HASHES.find((known) => known === name);
+}
+
 /** Size of a report's data field, in bytes. */
 export const REPORT_DATA_BYTES = 64;
 
@@ -60,4 +65,24 @@ export function kmsRootReportData(content: Uint8Array): Uint8Array {
 /** What a guest's grant request binds: SHA-512("vouch-grant-v1:" ‖ RFC 8785 JSON of the claims, UTF-8), 64 bytes. */
 export function grantReportData(canonicalClaims: string): Uint8Array {
   return reportData('vouch-grant-v1', Buffer.from(canonicalClaims, 'utf8'));
+}
+
+/** Prefix and size in bytes of the public keys an app-key attestation can bind; secp256k1 keys are compressed. */
+const APP_KEYS = {
+  ed25519: { prefix: 'dip1::ed25519-pk:', sizeBytes: 32 },
+  secp256k1: { prefix: 'dip1::secp256k1c-pk:', sizeBytes: 33 },
+} as const;
+
+/**
+ * What `GetAttestationForAppKey` quotes: ASCII prefix and base64url of the public key, zero-padded to 64 bytes.
+ * @throws RangeError for a key of another size.
+ */
+export function appKeyReportData(algorithm: keyof typeof APP_KEYS, publicKey: Uint8Array): Uint8Array {
+  const { prefix, sizeBytes } = APP_KEYS[algorithm];
+  if (publicKey.length !== sizeBytes) {
+    throw new RangeError(`an ${algorithm} public key has ${sizeBytes} bytes, not ${publicKey.length}`);
+  }
+  const padded = new Uint8Array(REPORT_DATA_BYTES);
+  padded.set(Buffer.from(prefix + Buffer.from(publicKey).toString('base64url'), 'latin1'));
+  return padded;
 }

@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../bytes.js';
 import {
+  appKeyReportData,
   appReportData,
   grantReportData,
   kmsRootReportData,
+  REPORT_DATA_HASHES,
   type ReportDataHash,
   ratlsReportData,
   reportData,
+  reportDataHashNamed,
 } from './report-data.js';
 
 const content = Buffer.from('test content');
@@ -62,5 +65,39 @@ describe('reportData', () => {
     const claims = '{"challenge":"00","version":1}';
     const expected = createHash('sha512').update(`vouch-grant-v1:${claims}`).digest();
     expect(grantReportData(claims)).toEqual(new Uint8Array(expected));
+  });
+});
+
+describe('names and other producers', () => {
+  it('every algorithm is found by its name, the empty name is sha512, others are unknown', () => {
+    for (const name of REPORT_DATA_HASHES) expect(reportDataHashNamed(name)).toBe(name);
+    expect(reportDataHashNamed('')).toBe('sha512');
+    for (const name of ['SHA256', 'sha-256', 'md5', 'keccak-256', 'constructor']) {
+      expect(reportDataHashNamed(name)).toBeUndefined();
+    }
+  });
+
+  it.each<[ReportDataHash, string]>([
+    ['sha256', '57d90585d4b2cce9b2818a7b2a01398d5d2d6a8cb7ca8b735acb8d3203cf8a77'],
+    [
+      'sha512',
+      'e39fd3dbee991d65e65cc38c6e9d664324929816279a19b495bcd3f77a62d81949ba61282d8a732916d39bb9f6a6a16d11211c0d800b6ffc56ecf74419a7c835',
+    ],
+    ['keccak256', '8ed51239a438104e85ca8d86fa87fbc67c21d00b124c0ff7eceee34309f5f362'],
+    ['sha3-256', '393205b584269b6c90c9c2ebea4f782ca50b4d13771568f83c868788dfadb821'],
+  ])('Tappd, hello with the default prefix and %s', (hash, expected) => {
+    expect(toHex(reportData('app-data', Buffer.from('hello'), hash))).toBe(expected.padEnd(128, '0'));
+  });
+
+  it('app keys: the printed report data of path vms', () => {
+    const ed25519 = fromHex('e4f6eb7b50267f586ba765766db7ca9487f1a506f6a49026ae09a1c605681bdb') ?? new Uint8Array();
+    const k256 = fromHex('03ab7f25d56455d300a1c1f77f57f6d16193e89cdd9edc5c5e2994b446b1f3373d') ?? new Uint8Array();
+    expect(Buffer.from(appKeyReportData('ed25519', ed25519)).toString('latin1')).toBe(
+      'dip1::ed25519-pk:5Pbre1Amf1hrp2V2bbfKlIfxpQb2pJAmrgmhxgVoG9s\0\0\0\0',
+    );
+    expect(Buffer.from(appKeyReportData('secp256k1', k256)).toString('latin1')).toBe(
+      'dip1::secp256k1c-pk:A6t_JdVkVdMAocH3f1f20WGT6JzdntxcXimUtEax8zc9',
+    );
+    expect(() => appKeyReportData('ed25519', k256)).toThrow(RangeError);
   });
 });

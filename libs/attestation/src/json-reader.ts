@@ -41,6 +41,20 @@ export class JsonReader {
     return Array.isArray(this.value);
   }
 
+  isTrue(): boolean {
+    return this.value === true;
+  }
+
+  isEmptyText(): boolean {
+    return this.value === '';
+  }
+
+  /** A string as it stands; an array or object, which some tools send instead of its text, as JSON. */
+  text(): string {
+    if (typeof this.value === 'object' && this.value !== null) return JSON.stringify(this.value);
+    return this.string();
+  }
+
   array(maxLength: number): readonly JsonReader[] {
     if (!Array.isArray(this.value)) throw this.refuse('is not an array');
     if (this.value.length > maxLength) throw this.refuse(`has more than ${maxLength} entries`);

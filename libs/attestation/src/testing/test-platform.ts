@@ -41,6 +41,7 @@ export interface TestQuote {
   readonly tdAttributes?: string;
   readonly mrServiceTd?: Uint8Array;
   readonly seamAttributes?: Uint8Array;
+  readonly mrTd?: Uint8Array;
   readonly rtMrs?: readonly Uint8Array[];
   readonly reportData?: Uint8Array;
   readonly qeSvn?: number;
@@ -140,7 +141,7 @@ function tdReport(shape: TestQuote, version: 4 | 5): Uint8Array {
   body.set(shape.seamAttributes ?? [], 112);
   // SEPT_VE_DISABLE
   body.set(fromHex(shape.tdAttributes ?? '0000001000000000', 8) ?? [], 120);
-  body.set(new Uint8Array(48).fill(0xaa), 136);
+  body.set(shape.mrTd ?? new Uint8Array(48).fill(0xaa), 136);
   shape.rtMrs?.forEach((register, i) => {
     body.set(register, 328 + 48 * i);
   });

@@ -1,0 +1,22 @@
+/** Names of the checks that follow those of `verifyParsedQuote` and `appraise`, in order. */
+export const EXAMINATION_CHECKS = [
+  'ratls.key-binding',
+  'attestation.quote',
+  'attestation.report-data',
+  'attestation.payload',
+  'attestation.events-agree',
+  'event-log.format',
+  'event-log.rtmr0',
+  'event-log.rtmr1',
+  'event-log.rtmr2',
+  'event-log.rtmr3',
+  'event-log.identity',
+  'os-image.measurement',
+  'policy.process-guest',
+  'policy.app-id',
+  'policy.compose-hash',
+  'policy.instance-id',
+  'policy.os-image-hash',
+  'policy.device-id',
+  'policy.key-provider',
+] as const;

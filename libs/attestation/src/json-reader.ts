@@ -41,11 +41,11 @@ export class JsonReader {
     return Array.isArray(this.value);
   }
 
-  isTrue(): boolean {
+  get isTrue(): boolean {
     return this.value === true;
   }
 
-  isEmptyText(): boolean {
+  get isEmptyText(): boolean {
     return this.value === '';
   }
 

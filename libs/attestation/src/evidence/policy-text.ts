@@ -124,6 +124,6 @@ function oneOf<T extends string>(field: JsonReader, allowed: readonly T[]): T {
 
 /** A weakening is named or absent: `false` would read as a choice where there is none. */
 function onlyTrue(field: JsonReader): true {
-  if (!field.isTrue()) throw field.refuse('can only be true; leave it out for the strict rule');
+  if (!field.isTrue) throw field.refuse('can only be true; leave it out for the strict rule');
   return true;
 }

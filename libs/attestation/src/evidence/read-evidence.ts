@@ -120,7 +120,7 @@ function readDocument(root: JsonReader, depth: number): AttestationEvidence {
 /** A member that is there and says something: clients send null or empty text for what they leave out. */
 function present(root: JsonReader, name: string): JsonReader | undefined {
   const field = root.optional(name);
-  return field === undefined || field.isNull() || field.isEmptyText() ? undefined : field;
+  return field === undefined || field.isNull || field.isEmptyText ? undefined : field;
 }
 
 /** Hex first: dstack writes hex, and only text that is no hex of whole bytes is taken as base64. */

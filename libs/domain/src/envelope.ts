@@ -1,8 +1,9 @@
 import { type KeyObject, sign, verify } from 'node:crypto';
 import { z } from 'zod';
+import { proveKey, rememberAuthored, wasAuthoredHere } from './authored-here.js';
 import { canonicalBytes } from './canonical-json.js';
 import { type EventData, type EventType, eventCatalog, isEventType, type Service } from './event-catalog.js';
-import type { KeyDirectory } from './key-directory.js';
+import type { KeyDirectory, KeyDirectoryEntry } from './key-directory.js';
 
 /**
  * The envelope of every event: CloudEvents 1.0, structured JSON mode, canonical form (RFC 8785) produced once by its
@@ -85,7 +86,10 @@ export interface NewEvent<T extends EventType> {
   readonly corr: string;
 }
 
-/** Builds, checks and signs an event. Throws EventRejectedError for data that breaks the type's schema or size. */
+/**
+ * Builds, checks and signs an event. Throws EventRejectedError for data that breaks the type's schema or size and for an
+ * id, actor, cause or corr that no envelope may carry. The result is frozen.
+ */
 export function authorEvent<T extends EventType>(author: EventAuthor, event: NewEvent<T>): AuthoredEvent<T> {
   const definition = eventCatalog[event.type];
   if (definition.writer !== author.service) {
@@ -110,15 +114,22 @@ export function authorEvent<T extends EventType>(author: EventAuthor, event: New
     keyid: author.keyid,
     data: event.data,
   };
-  const sig = sign(null, signedBytes(canonicalBytes(unsigned)), author.privateKey).toString('base64url');
-  const bytes = canonicalBytes({ ...unsigned, sig });
+  const canonical = canonicalBytes(unsigned);
+  const sig = sign(null, signedBytes(canonical), author.privateKey).toString('base64url');
+  const envelope = envelopeSchema.safeParse({ ...unsigned, sig });
+  if (!envelope.success) {
+    throw new EventRejectedError('event-malformed', `${event.type}: ${z.prettifyError(envelope.error)}`);
+  }
+  const bytes = withSignature(canonical, sig);
   if (bytes.length > MAX_EVENT_BYTES) {
     throw new EventRejectedError(
       'event-too-large',
       `${event.type} is ${bytes.length} bytes; the limit is ${MAX_EVENT_BYTES}`,
     );
   }
-  return { envelope: { ...unsigned, sig } as unknown as EventEnvelope<T>, bytes } as AuthoredEvent<T>;
+  const authored = { envelope: { ...unsigned, sig } as unknown as EventEnvelope<T>, bytes } as AuthoredEvent<T>;
+  rememberAuthored(authored, author);
+  return authored;
 }
 
 /** NATS subject of an event, from its own data: `evt.<kind>.<ids...>`. */
@@ -173,7 +184,30 @@ export function readEvent(bytes: Uint8Array, streamSubject: string): AuthoredEve
  * and that a host-worker or gateway writes only under its own node. Throws EventRejectedError.
  */
 export function verifyAuthor(event: AuthoredEvent, directory: KeyDirectory): void {
-  const { envelope, bytes } = event;
+  const { publicKey } = allowedAuthor(event, directory);
+  const { bytes } = event;
+  const { id, type, sig } = event.envelope;
+  if (!verify(null, signedBytes(withoutSignature(bytes, sig)), publicKey, Buffer.from(sig, 'base64url'))) {
+    throw new EventRejectedError('event-signature-invalid', `${type} ${id}: signature does not verify`);
+  }
+}
+
+/**
+ * Everything {@link readEvent} and {@link verifyAuthor} check, before an event is stored. For an event this very process
+ * authored, what {@link authorEvent} did to these bytes is not done again once one signature of the same key has
+ * verified; that the author may write this event is looked up every time.
+ */
+export function verifyBeforeAppend(event: AuthoredEvent, directory: KeyDirectory): void {
+  if (wasAuthoredHere(event, directory)) {
+    allowedAuthor(event, directory);
+    return;
+  }
+  verifyAuthor(readEvent(event.bytes, event.envelope.subject), directory);
+  proveKey(event, directory);
+}
+
+/** The directory's entry of the event's key, when its service and node may write this event. */
+function allowedAuthor({ envelope }: AuthoredEvent, directory: KeyDirectory): KeyDirectoryEntry {
   const entry = directory.find(envelope.keyid);
   if (entry === undefined)
     throw new EventRejectedError('event-author-unknown', `${envelope.type}: no key ${envelope.keyid}`);
@@ -191,13 +225,22 @@ export function verifyAuthor(event: AuthoredEvent, directory: KeyDirectory): voi
   if (definition.perNode && envelope.subject.split('.')[2] !== entry.node) {
     throw new EventRejectedError('event-author-not-allowed', `${source} may not write under ${envelope.subject}`);
   }
-  const { sig } = envelope;
-  if (!verify(null, signedBytes(withoutSignature(bytes, sig)), entry.publicKey, Buffer.from(sig, 'base64url'))) {
-    throw new EventRejectedError(
-      'event-signature-invalid',
-      `${envelope.type} ${envelope.id}: signature does not verify`,
-    );
-  }
+  return entry;
+}
+
+/** The member that follows `sig` in canonical form. A quote inside a text is escaped: these bytes are a member's name. */
+const AFTER_SIGNATURE = Buffer.from('"source":"');
+
+/** The canonical bytes with their `sig` member: between `schemav` and `source`, whose last occurrence is the envelope's. */
+function withSignature(canonical: Uint8Array, sig: string): Uint8Array {
+  const whole = Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength);
+  const at = whole.lastIndexOf(AFTER_SIGNATURE);
+  const member = Buffer.from(`"sig":"${sig}",`);
+  const bytes = new Uint8Array(whole.length + member.length);
+  bytes.set(whole.subarray(0, at));
+  bytes.set(member, at);
+  bytes.set(whole.subarray(at), at + member.length);
+  return bytes;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type AuthoredEvent, type KeyDirectory, readEvent, verifyAuthor } from '@vouch/domain';
+import { type AuthoredEvent, type KeyDirectory, verifyBeforeAppend } from '@vouch/domain';
 import type { AppendOutcome, EventStore, ReadOptions, StoredEvent } from './event-store.js';
 import { EventStoreUnavailableError, SequenceGapError, StreamWentBackError } from './event-store-errors.js';
 import { assertPosition } from './position.js';
@@ -61,7 +61,7 @@ export class MemoryEventStore implements EventStore {
     this.#assertAvailable();
     assertPosition('expectedLastSeq', expectedLastSeq, 0);
     const { subject, id } = event.envelope;
-    verifyAuthor(readEvent(event.bytes, subject), this.#directory);
+    verifyBeforeAppend(event, this.#directory);
     const next = this.#messages.find((message) => message.subject === subject && message.seq > expectedLastSeq);
     if (next !== undefined) {
       // The one event that may stand at this expected position: mine (a repeat) or another's (a conflict).

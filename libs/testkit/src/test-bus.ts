@@ -23,6 +23,8 @@ export interface TestBusOptions {
   /** Where the server keeps its files; a temporary folder, removed at the end, when absent. */
   readonly dataDir?: string;
   readonly provision?: ProvisionOptions;
+  /** Acknowledges before the write is on disk, as nats-server does by default: only to measure what fsync costs. */
+  readonly unsafeSyncByDefault?: boolean;
 }
 
 /** A real nats-server with the full user and permission configuration, provisioned, on a free port. */
@@ -34,6 +36,7 @@ export class TestBus {
     private readonly keys: ReadonlyMap<string, BusUserKey>,
     private readonly dataDir: string,
     private readonly ownsDataDir: boolean,
+    private readonly unsafeSyncByDefault: boolean,
     private server: LocalServer,
   ) {}
 
@@ -48,12 +51,14 @@ export class TestBus {
     ];
     const keys = new Map(users.map((user) => [busUserName(user), createBusUserKey()]));
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'vouch-bus-')));
+    const unsafeSyncByDefault = options.unsafeSyncByDefault ?? false;
     const bus = new TestBus(
       users,
       keys,
       dataDir,
       options.dataDir === undefined,
-      await startServer(dataDir, users, keys, 0),
+      unsafeSyncByDefault,
+      await startServer(dataDir, users, keys, 0, unsafeSyncByDefault),
     );
     try {
       const admin = await bus.connect({ service: 'migration' });
@@ -101,7 +106,7 @@ export class TestBus {
   async crashAndRestart(): Promise<void> {
     const { port } = this.server;
     await this.server.kill9();
-    this.server = await startServer(this.dataDir, this.users, this.keys, port);
+    this.server = await startServer(this.dataDir, this.users, this.keys, port, this.unsafeSyncByDefault);
   }
 
   async stop(): Promise<void> {
@@ -120,6 +125,7 @@ function startServer(
   users: readonly BusUser[],
   keys: ReadonlyMap<string, BusUserKey>,
   port: number,
+  unsafeSyncByDefault: boolean,
 ): Promise<LocalServer> {
   const listed = users.flatMap((user) => {
     const key = keys.get(busUserName(user));
@@ -128,6 +134,9 @@ function startServer(
   return startNats({
     dataDir,
     port,
-    config: ({ listen, storeDir }) => natsServerConfig({ listen, storeDir, users: listed }),
+    config: ({ listen, storeDir }) => {
+      const config = natsServerConfig({ listen, storeDir, users: listed });
+      return unsafeSyncByDefault ? config.replace('  sync_interval: always\n', '') : config;
+    },
   });
 }

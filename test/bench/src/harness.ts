@@ -17,15 +17,31 @@ export interface Bench {
 /** One thing to measure: answers a figure per round, such as events per second. */
 export type Contender = () => Promise<number>;
 
-/**
- * Measures contenders interleaved: every round runs each of them once, in turning order, so that a slow minute of the
- * machine hits all alike. One unmeasured round warms up. Answers the medians.
- */
+/** {@link interleavedRounds}, as medians. */
 export async function interleaved<Name extends string>(
   rounds: number,
   contenders: Readonly<Record<Name, Contender>>,
   say: (line: string) => void,
 ): Promise<Record<Name, number>> {
+  const figures = await interleavedRounds(rounds, contenders, say);
+  const names = Object.keys(contenders) as Name[];
+  return Object.fromEntries(names.map((name) => [name, median(figures[name])])) as Record<Name, number>;
+}
+
+/** Median over the rounds of ours divided by the peer's figure of the same round: what a noisy machine distorts least. */
+export function medianRatio(ours: readonly number[], peers: readonly number[]): number {
+  return median(ours.map((figure, round) => figure / (peers[round] ?? Number.NaN)));
+}
+
+/**
+ * Measures contenders interleaved: every round runs each of them once, in turning order, so that a slow minute of the
+ * machine hits all alike. One unmeasured round warms up. Answers the figures round by round.
+ */
+export async function interleavedRounds<Name extends string>(
+  rounds: number,
+  contenders: Readonly<Record<Name, Contender>>,
+  say: (line: string) => void,
+): Promise<Record<Name, number[]>> {
   const names = Object.keys(contenders) as Name[];
   const figures = new Map<Name, number[]>(names.map((name) => [name, []]));
   for (let round = 0; round <= rounds; round += 1) {
@@ -39,10 +55,10 @@ export async function interleaved<Name extends string>(
         `round ${round}/${rounds}: ${names.map((name) => `${name} ${format(figures.get(name)?.at(-1) ?? 0)}`).join('  ')}`,
       );
   }
-  return Object.fromEntries(names.map((name) => [name, median(figures.get(name) ?? [])])) as Record<Name, number>;
+  return Object.fromEntries(figures) as Record<Name, number[]>;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 

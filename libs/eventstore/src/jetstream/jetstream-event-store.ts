@@ -1,5 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type AuthoredEvent, type KeyDirectory, readEvent, verifyAuthor } from '@vouch/domain';
+import { type AuthoredEvent, type KeyDirectory, verifyBeforeAppend } from '@vouch/domain';
 import { STREAM_NAMES } from '../bus/bus-definition.js';
 import type { AppendOutcome, EventStore, ReadOptions, StoredEvent } from '../event-store.js';
 import { EventStoreForbiddenError, EventStoreUnavailableError } from '../event-store-errors.js';
@@ -48,7 +48,7 @@ export class JetStreamEventStore implements EventStore {
   async append(event: AuthoredEvent, expectedLastSeq: number): Promise<AppendOutcome> {
     assertPosition('expectedLastSeq', expectedLastSeq, 0);
     // One unattributable event stops every reader, so it is refused before it reaches the log.
-    verifyAuthor(readEvent(event.bytes, event.envelope.subject), this.#directory);
+    verifyBeforeAppend(event, this.#directory);
     const limits = { deadlineMs: this.#deadlineMs };
     return appendEvent(this.#api, this.#reader, this.#directory, event, expectedLastSeq, limits);
   }

@@ -17,6 +17,9 @@ type MessageQuery = { last_by_subj: string } | { seq: number; next_by_subj: stri
 /** The few JetStream API requests the log needs, with nothing retried: every error reaches the caller. */
 export class LogApi {
   readonly reconnects: ReconnectWatch;
+  /** Headers of every append; only the expected position changes, and the client encodes them before it returns. */
+  readonly #expectation = headers();
+  #expectedLastSeq = -1;
 
   constructor(
     readonly connection: NatsConnection,
@@ -24,16 +27,18 @@ export class LogApi {
     private readonly requestTimeoutMs: number,
   ) {
     this.reconnects = new ReconnectWatch(connection);
+    this.#expectation.set(PubHeaders.ExpectedStreamHdr, streamName);
   }
 
   /** Publishes with the expected last position of the subject; resolves with the stored position. */
   async publish(subject: string, bytes: Uint8Array, expectedLastSeq: number): Promise<number> {
-    const expectation = headers();
-    expectation.set(PubHeaders.ExpectedStreamHdr, this.streamName);
-    expectation.set(PubHeaders.ExpectedLastSubjectSequenceHdr, String(expectedLastSeq));
+    if (this.#expectedLastSeq !== expectedLastSeq) {
+      this.#expectation.set(PubHeaders.ExpectedLastSubjectSequenceHdr, String(expectedLastSeq));
+      this.#expectedLastSeq = expectedLastSeq;
+    }
     const reply = await this.connection.request(subject, bytes, {
       timeout: this.requestTimeoutMs,
-      headers: expectation,
+      headers: this.#expectation,
     });
     const ack = answerOf(reply.json()) as { stream?: string; seq?: number };
     if (ack.stream !== this.streamName || !Number.isSafeInteger(ack.seq) || ack.seq === undefined || ack.seq < 1) {

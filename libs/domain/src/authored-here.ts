@@ -1,6 +1,11 @@
 import type { KeyObject } from 'node:crypto';
-import type { AuthoredEvent, EventAuthor } from './envelope.js';
 import type { KeyDirectory } from './key-directory.js';
+
+/** An event as this file needs it: the object it is known by, and its bytes. */
+interface Event {
+  readonly envelope: object;
+  readonly bytes: Uint8Array;
+}
 
 interface Authored {
   /** A copy of the bytes as they were signed: the event's own could be written to. */
@@ -15,7 +20,7 @@ const authored = new WeakMap<object, Authored>();
 const proven = new WeakMap<KeyDirectory, WeakMap<KeyObject, string>>();
 
 /** Remembers an event that was just built, checked and signed here, and freezes it. */
-export function rememberAuthored(event: AuthoredEvent, author: EventAuthor): void {
+export function rememberAuthored(event: Event, author: Omit<Authored, 'bytes'>): void {
   Object.freeze(event.envelope);
   Object.freeze(event);
   const { privateKey, keyid } = author;
@@ -27,14 +32,14 @@ export function rememberAuthored(event: AuthoredEvent, author: EventAuthor): voi
  * whether the key that signed them is already {@link proveKey proven} to belong to its key id. Both questions again
  * would cost more than the append itself.
  */
-export function wasAuthoredHere(event: AuthoredEvent, directory: KeyDirectory): boolean {
+export function wasAuthoredHere(event: Event, directory: KeyDirectory): boolean {
   const record = authored.get(event);
   if (record === undefined || Buffer.compare(record.bytes, event.bytes) !== 0) return false;
   return proven.get(directory)?.get(record.privateKey) === record.keyid;
 }
 
 /** Notes that a signature of the event's private key verified under its key id in this directory. */
-export function proveKey(event: AuthoredEvent, directory: KeyDirectory): void {
+export function proveKey(event: Event, directory: KeyDirectory): void {
   const record = authored.get(event);
   if (record === undefined) return;
   const keys = proven.get(directory) ?? new WeakMap<KeyObject, string>();

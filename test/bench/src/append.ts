@@ -3,7 +3,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { type AuthoredEvent, authorEvent, type EventAuthor } from '@vouch/domain';
 import { JetStreamEventStore } from '@vouch/eventstore';
 import { makeTestAuthors, startTestBus, type TestAuthors } from '@vouch/testkit';
-import { type Bench, type BenchResult, interleavedRounds, median, medianRatio } from './harness.js';
+import { type Bench, type BenchResult, interleaved, median, medianRatio } from './harness.js';
 
 const ROUNDS = 9;
 const EVENTS_PER_ROUND = 1_500;
@@ -67,7 +67,7 @@ async function onServer(
     const publishExpecting = async (event: AuthoredEvent): Promise<void> => {
       await bare.publish(event.envelope.subject, event.bytes, expecting);
     };
-    const rounds = await interleavedRounds(
+    const rounds = await interleaved(
       ROUNDS,
       {
         append: () => perSecond(1, author, append),

@@ -17,17 +17,6 @@ export interface Bench {
 /** One thing to measure: answers a figure per round, such as events per second. */
 export type Contender = () => Promise<number>;
 
-/** {@link interleavedRounds}, as medians. */
-export async function interleaved<Name extends string>(
-  rounds: number,
-  contenders: Readonly<Record<Name, Contender>>,
-  say: (line: string) => void,
-): Promise<Record<Name, number>> {
-  const figures = await interleavedRounds(rounds, contenders, say);
-  const names = Object.keys(contenders) as Name[];
-  return Object.fromEntries(names.map((name) => [name, median(figures[name])])) as Record<Name, number>;
-}
-
 /** Median over the rounds of ours divided by the peer's figure of the same round: what a noisy machine distorts least. */
 export function medianRatio(ours: readonly number[], peers: readonly number[]): number {
   return median(ours.map((figure, round) => figure / (peers[round] ?? Number.NaN)));
@@ -37,7 +26,7 @@ export function medianRatio(ours: readonly number[], peers: readonly number[]): 
  * Measures contenders interleaved: every round runs each of them once, in turning order, so that a slow minute of the
  * machine hits all alike. One unmeasured round warms up. Answers the figures round by round.
  */
-export async function interleavedRounds<Name extends string>(
+export async function interleaved<Name extends string>(
   rounds: number,
   contenders: Readonly<Record<Name, Contender>>,
   say: (line: string) => void,

@@ -23,6 +23,7 @@ interface StackContext {
 }
 
 interface StackState {
+  readonly supervisor: { readonly pid: number };
   readonly ports: Readonly<Record<string, number>>;
   readonly services: readonly {
     readonly name: string;

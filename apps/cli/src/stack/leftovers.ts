@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Variables that mark a process as part of a guest: their values are socket paths below the data folder. */
-const GUEST_VARIABLES = ['DSTACK_AGENT_ADDRESS', 'DSTACK_SIMULATOR_ENDPOINT', 'HOST_DATA_DIR', 'SIMULATOR_DATA_DIR'];
+/** Variables that mark a process as part of a stack: the supervisor's mark, and socket paths that only guests have. */
+export const STACK_VARIABLE = 'VOUCH_STACK';
+const MARKING_VARIABLES = [STACK_VARIABLE, 'DSTACK_AGENT_ADDRESS', 'DSTACK_SIMULATOR_ENDPOINT'];
 
 /**
  * Pids of processes that still belong to a stack whose supervisor is gone: they name a path below one of `roots` in their
- * arguments, or are guests by environment. Never this process or its parents.
+ * arguments, or carry its mark in their environment. Never this process or its parents.
  */
 export function leftoverPids(roots: readonly string[]): readonly number[] {
   const mine = new Set(ancestry());
@@ -30,9 +31,11 @@ function belongs(pid: number, roots: readonly string[]): boolean {
   if (args.slice(1).some((arg) => roots.some((root) => arg === root || arg.includes(`${root}/`)))) return true;
   return read(`/proc/${pid}/environ`)
     .split('\0')
-    .some((entry) =>
-      GUEST_VARIABLES.some((name) => roots.some((root) => entry.startsWith(`${name}=`) && entry.includes(`${root}/`))),
-    );
+    .some((entry) => MARKING_VARIABLES.some((name) => roots.some((root) => isUnder(entry, name, root))));
+}
+
+function isUnder(entry: string, name: string, root: string): boolean {
+  return entry === `${name}=${root}` || (entry.startsWith(`${name}=`) && entry.includes(`${root}/`));
 }
 
 function ancestry(): number[] {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { projectRoot } from '../context.js';
 import { GATEWAY_NODE, HOSTS, type Identity, KMS_ID, LOG_ORIGIN } from './identities.js';
 import type { Layout } from './layout.js';
+import { STACK_VARIABLE } from './leftovers.js';
 import type { ServiceSpec } from './supervisor.js';
 
 /** Where the servers of this stack are reached. URLs with passwords stay out of argv: services get them by environment. */
@@ -46,6 +47,7 @@ export function simulatorSpec(
     name: 'quote-simulator',
     args: [appEntry('quote-simulator')],
     env: {
+      [STACK_VARIABLE]: layout.root,
       SIMULATOR_DATA_DIR: layout.simulatorFolder,
       SIMULATOR_ADMIN_SOCKET: layout.simulatorSocket,
       SIMULATOR_PCCS_LISTEN: `${endpoints.listenHost}:${endpoints.pccsPort}`,
@@ -136,6 +138,7 @@ export function kmsEnvironment(layout: Layout): Record<string, string> {
 
 export function commonEnvironment(layout: Layout, identity: Identity, natsUrl: string): Record<string, string> {
   return {
+    [STACK_VARIABLE]: layout.root,
     NATS_URL: natsUrl,
     VOUCH_NATS_SEED_FILE: identity.seedFile,
     ...(identity.signing === null ? {} : { VOUCH_SIGNING_KEY_FILE: identity.signing.keyFile }),

@@ -103,10 +103,13 @@ describe('leftovers of a killed stack', () => {
       env: { DSTACK_AGENT_ADDRESS: `unix:${folder}/hosts/a/dstack.sock` },
     });
     const other = spawn(process.execPath, [...idle, '--', `${folder}-other/x`], { detached: true, stdio: 'ignore' });
-    const exits = [guest, app].map((child) => new Promise<void>((resolve) => child.once('exit', () => resolve())));
+    const service = spawn(process.execPath, idle, { detached: true, stdio: 'ignore', env: { VOUCH_STACK: folder } });
+    const exits = [guest, app, service].map(
+      (child) => new Promise<void>((resolve) => child.once('exit', () => resolve())),
+    );
     try {
-      expect([...leftoverPids([folder])].sort()).toEqual([guest.pid, app.pid].sort());
-      expect(await endLeftovers([folder])).toBe(2);
+      expect([...leftoverPids([folder])].sort()).toEqual([guest.pid, app.pid, service.pid].sort());
+      expect(await endLeftovers([folder])).toBe(3);
       await Promise.all(exits);
       expect(other.exitCode).toBeNull();
       expect(other.signalCode).toBeNull();

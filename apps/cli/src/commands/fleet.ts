@@ -128,7 +128,7 @@ export function addFleetCommands(program: Command): void {
     .command('events')
     .description('show the log: every event, oldest first')
     .option('--after <seq>', 'only events after this sequence', '0')
-    .option('--limit <count>', 'at most this many', '200')
+    .option('--limit <count>', 'at most this many (default: all there are)')
     .option('--kind <kind>', 'for example grant, instance, vm')
     .option('--type <type>', 'for example grant.denied')
     .option('--operation <id>', 'only events of one operation')
@@ -150,14 +150,17 @@ export function addFleetCommands(program: Command): void {
   }
 }
 
-async function showEvents(
-  options: Readonly<Record<'after' | 'limit' | 'output', string>> & {
-    kind?: string;
-    type?: string;
-    operation?: string;
-    follow?: boolean;
-  },
-): Promise<void> {
+interface EventOptions {
+  readonly after: string;
+  readonly limit?: string;
+  readonly output: string;
+  readonly kind?: string;
+  readonly type?: string;
+  readonly operation?: string;
+  readonly follow?: boolean;
+}
+
+async function showEvents(options: EventOptions): Promise<void> {
   const api = client();
   const json = outputForm(options.output) === 'json';
   const wanted = (event: EventRow): boolean =>
@@ -165,24 +168,48 @@ async function showEvents(
     (options.type === undefined || event.type === options.type) &&
     (options.operation === undefined || event.corr === options.operation);
   const show = (event: EventRow): void => print(json ? JSON.stringify(event) : eventLine(event));
-  const { items } = await api.get<{ items: EventRow[] }>('/v1/events', {
-    after: options.after,
-    limit: options.limit,
-    kind: options.kind,
-    type: options.type,
-    corr: options.operation,
-  });
-  for (const event of items) show(event);
+  let last = Number(options.after);
+  for await (const event of everyEvent(api, options)) {
+    show(event);
+    last = event.seq;
+  }
   if (options.follow !== true) return;
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   try {
-    for await (const event of api.follow(items.at(-1)?.seq ?? Number(options.after), stop.signal)) {
+    for await (const event of api.follow(last, stop.signal)) {
       if (wanted(event as EventRow)) show(event as EventRow);
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   }
+}
+
+const PAGE = 500;
+
+/** Pages through the log until its end or the wanted count. */
+async function* everyEvent(api: ApiClient, options: EventOptions): AsyncGenerator<EventRow> {
+  let left = options.limit === undefined ? Number.POSITIVE_INFINITY : wholeCount('--limit', options.limit);
+  let after = wholeCount('--after', options.after);
+  while (left > 0) {
+    const limit = Math.min(PAGE, left);
+    const { items } = await api.get<{ items: EventRow[] }>('/v1/events', {
+      after,
+      limit,
+      kind: options.kind,
+      type: options.type,
+      corr: options.operation,
+    });
+    yield* items;
+    left -= items.length;
+    after = items.at(-1)?.seq ?? after;
+    if (items.length < limit) return;
+  }
+}
+
+function wholeCount(option: string, value: string): number {
+  if (!/^\d{1,15}$/.test(value)) throw misuse(`${option} ${value}: a whole number is required`);
+  return Number(value);
 }
 
 /** The few data fields that tell the story, in one line. */

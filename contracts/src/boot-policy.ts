@@ -1,43 +1,37 @@
 import { isError, type JsonRpcApiProvider } from 'ethers';
 import { z } from 'zod';
 import { addressOf, dstackKmsAbi } from './abi.js';
+import type { BootDecision, BootInfo, BootKind } from './boot-info.js';
+import { PolicyUnavailableError } from './policy-unavailable-error.js';
 
-/** What the contract judges, all hex without 0x (dstack-kms §15, §16). */
-export interface BootInfo {
-  /** 20 bytes. */
-  readonly appId: string;
-  /** 32 bytes. */
-  readonly composeHash: string;
-  /** 20 bytes, or empty: the contract then sees the zero address. */
-  readonly instanceId: string;
-  /** 32 bytes. */
-  readonly deviceId: string;
-  readonly mrAggregated: string;
-  readonly mrSystem: string;
-  readonly osImageHash: string;
-  /** Intel's name, e.g. `UpToDate`. */
-  readonly tcbStatus: string;
-  readonly advisoryIds: readonly string[];
+/** The one block a policy was read at. */
+export interface PolicyBlock {
+  readonly number: number;
+  /** 32 bytes hex. */
+  readonly hash: string;
+  readonly time: Date;
 }
 
-/** A decision and the one block it was read at. */
-export interface BootPolicy {
-  readonly isAllowed: boolean;
-  /** The contract's own reason; empty when allowed. */
-  readonly reason: string;
-  readonly gatewayAppId: string;
+/** A contract's decision and the block it was read at. */
+export interface BootPolicy extends BootDecision {
   readonly chainId: number;
-  readonly block: { readonly number: number /** 32 bytes hex. */; readonly hash: string; readonly time: Date };
+  readonly block: PolicyBlock;
 }
 
-/** The chain did not answer, or no contract answers at the address. A retry can help. */
-export class PolicyUnavailableError extends Error {
-  readonly code = 'policy-unavailable';
-  readonly retryable = true;
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'PolicyUnavailableError';
-  }
+/** Which block to read at: a tag or a number, or so many blocks behind the head. */
+export type BlockChoice =
+  | 'latest'
+  | 'safe'
+  | 'finalized'
+  | number
+  | { /** 0: the head itself. */ readonly confirmations: number };
+
+export interface ReadBootPolicyOptions {
+  readonly blockTag?: BlockChoice;
+  /** Whose boot is asked about; `app` when absent. */
+  readonly kind?: BootKind;
+  /** The chain that must answer; another one is as good as none. */
+  readonly chainId?: number;
 }
 
 const headSchema = z.object({
@@ -46,43 +40,78 @@ const headSchema = z.object({
   timestamp: z.string().regex(/^0x[0-9a-f]+$/),
 });
 
+/** Calls a view function of a contract at the pinned block; answers the decoded results. */
+type PinnedCall = (name: string, args: readonly unknown[]) => Promise<readonly unknown[]>;
+
 /**
- * Asks DstackKms at `kms` whether the app may boot, with every call pinned to one block by its hash (EIP-1898), so that a
- * reorganisation between the calls is an error instead of a mixed answer. A revert of a contract is a refusal with that
- * reason. Throws PolicyUnavailableError when the chain cannot be asked.
+ * Asks DstackKms at `kms` whether the app (or key server) may boot, with every call pinned to one block by its hash
+ * (EIP-1898), so that a reorganisation between the calls is an error instead of a mixed answer. A revert of a contract is
+ * a refusal with that reason. Throws PolicyUnavailableError when the chain cannot be asked.
  */
 export async function readBootPolicy(
   provider: JsonRpcApiProvider,
   kms: string,
   bootInfo: BootInfo,
-  options: { blockTag?: 'latest' | 'safe' | 'finalized' | number } = {},
+  options: ReadBootPolicyOptions = {},
 ): Promise<BootPolicy> {
-  const tag = options.blockTag ?? 'latest';
-  const head = headSchema.safeParse(
-    await request(provider, 'eth_getBlockByNumber', [typeof tag === 'number' ? `0x${tag.toString(16)}` : tag, false]),
-  );
+  const chainId = await readChainId(provider, options.chainId);
+  const block = await readPolicyBlock(provider, options.blockTag ?? 'latest');
+  const call = pinnedCall(provider, kms, block);
+  const decision = await decide(call, options.kind ?? 'app', bootInfo);
+  const gatewayAppId = String((await call('gatewayAppId', []))[0]);
+  return { ...decision, gatewayAppId, chainId, block };
+}
+
+/** Chain id of the node. Throws PolicyUnavailableError when it does not answer, or is not on the `expected` chain. */
+export async function readChainId(provider: JsonRpcApiProvider, expected?: number): Promise<number> {
+  const chainId = Number(await request(provider, 'eth_chainId', []));
+  if (!Number.isSafeInteger(chainId)) throw new PolicyUnavailableError('the node names no chain id');
+  if (expected !== undefined && chainId !== expected) {
+    throw new PolicyUnavailableError(`the node is on chain ${chainId}, not on chain ${expected}`);
+  }
+  return chainId;
+}
+
+/** The block that `choice` names now. Throws PolicyUnavailableError when the chain has none. */
+export async function readPolicyBlock(provider: JsonRpcApiProvider, choice: BlockChoice): Promise<PolicyBlock> {
+  if (typeof choice !== 'object') return await readBlock(provider, choice);
+  const head = await readBlock(provider, 'latest');
+  if (choice.confirmations === 0) return head;
+  if (head.number < choice.confirmations) {
+    throw new PolicyUnavailableError(
+      `no block has ${choice.confirmations} confirmations yet: the head is ${head.number}`,
+    );
+  }
+  return await readBlock(provider, head.number - choice.confirmations);
+}
+
+async function readBlock(provider: JsonRpcApiProvider, tag: string | number): Promise<PolicyBlock> {
+  const name = typeof tag === 'number' ? `0x${tag.toString(16)}` : tag;
+  const head = headSchema.safeParse(await request(provider, 'eth_getBlockByNumber', [name, false]));
   if (!head.success) throw new PolicyUnavailableError(`the chain has no block ${tag}`);
   const { number, hash, timestamp } = head.data;
-  const call = async (name: string, args: readonly unknown[]) => {
+  return { number: Number(number), hash: hash.slice(2), time: new Date(Number(timestamp) * 1000) };
+}
+
+/** View calls of DstackKms at `kms` at that block only, by its hash; an error when the block is no longer canonical. */
+function pinnedCall(provider: JsonRpcApiProvider, kms: string, block: PolicyBlock): PinnedCall {
+  const at = { blockHash: `0x${block.hash}`, requireCanonical: true };
+  return async (name, args) => {
     const data = dstackKmsAbi.encodeFunctionData(name, args);
-    const at = { blockHash: hash, requireCanonical: true };
     const result = String(await request(provider, 'eth_call', [{ to: addressOf(kms), data }, at]));
     if (result === '0x') throw new PolicyUnavailableError(`no DstackKms answers at ${addressOf(kms)}`);
     return dstackKmsAbi.decodeFunctionResult(name, result);
   };
-  const decision = await decide(call, bootInfo);
-  const gatewayAppId = String((await call('gatewayAppId', []))[0]);
-  const chainId = Number(await request(provider, 'eth_chainId', []));
-  const time = new Date(Number(timestamp) * 1000);
-  return { ...decision, gatewayAppId, chainId, block: { number: Number(number), hash: hash.slice(2), time } };
 }
 
 async function decide(
-  call: (name: string, args: readonly unknown[]) => Promise<readonly unknown[]>,
+  call: PinnedCall,
+  kind: BootKind,
   bootInfo: BootInfo,
 ): Promise<{ isAllowed: boolean; reason: string }> {
   try {
-    const [isAllowed, reason] = await call('isAppAllowed', [bootInfoTuple(bootInfo)]);
+    const method = kind === 'app' ? 'isAppAllowed' : 'isKmsAllowed';
+    const [isAllowed, reason] = await call(method, [bootInfoTuple(bootInfo)]);
     return { isAllowed: isAllowed === true, reason: String(reason) };
   } catch (error) {
     if (isError(error, 'CALL_EXCEPTION')) {

@@ -1,10 +1,12 @@
 import { ContractFactory, Interface, id, keccak256, toUtf8Bytes, zeroPadValue } from 'ethers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addressOf, appContract, kmsContract } from './abi.js';
-import { type BootInfo, PolicyUnavailableError, readBootPolicy } from './boot-policy.js';
+import type { BootInfo } from './boot-info.js';
+import { readBootPolicy } from './boot-policy.js';
 import { compileContracts } from './compile.js';
 import { deployApp, deployKms, type KmsDeployment } from './deploy.js';
 import { approveCompose, approveOsImage, registerApp, revokeCompose, revokeOsImage } from './manage.js';
+import { PolicyUnavailableError } from './policy-unavailable-error.js';
 import { jsonRpcProvider } from './provider.js';
 import { type AnvilNode, startAnvilNode } from './testing/anvil-node.js';
 
@@ -24,6 +26,8 @@ afterAll(() => node.stop());
 
 function bootInfo(appId: string, change: Partial<BootInfo> = {}): BootInfo {
   return {
+    teeVariant: 'dstack-tdx',
+    keyProviderInfo: '',
     appId,
     composeHash: COMPOSE,
     instanceId: '11'.repeat(20),

@@ -4,7 +4,22 @@
  * invariant it keeps: a boot decision is read at one block, named by its hash, so that anyone can ask the chain again.
  */
 export { appContract, dstackAppAbi, dstackKmsAbi, kmsContract } from './abi.js';
-export { type BootInfo, type BootPolicy, PolicyUnavailableError, readBootPolicy } from './boot-policy.js';
+export {
+  bootAuthRequest,
+  type Reading,
+  readBootAuthRequest,
+  readBootAuthResponse,
+} from './boot-auth/boot-auth-wire.js';
+export type { BootDecision, BootInfo, BootKind } from './boot-info.js';
+export {
+  type BlockChoice,
+  type BootPolicy,
+  type PolicyBlock,
+  type ReadBootPolicyOptions,
+  readBootPolicy,
+  readChainId,
+  readPolicyBlock,
+} from './boot-policy.js';
 export {
   type CompiledContract,
   type CompiledContracts,
@@ -21,4 +36,12 @@ export {
   revokeCompose,
   revokeOsImage,
 } from './manage.js';
+export {
+  judgeByPolicyFile,
+  type PolicyFile,
+  type PolicyFileReading,
+  parsePolicyFile,
+} from './policy-file/policy-file.js';
+export { readPolicyFile, type StoredPolicyFile } from './policy-file/read-policy-file.js';
+export { PolicyUnavailableError } from './policy-unavailable-error.js';
 export { jsonRpcProvider, privateKeySigner } from './provider.js';

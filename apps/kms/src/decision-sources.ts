@@ -1,14 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { BootInfo, BootPolicy } from '@vouch/contracts';
+import type { BootInfo } from '@vouch/contracts';
 import type { Evidence } from '@vouch/domain';
 import type { EventStore } from '@vouch/eventstore';
 import { CLOCK, type Clock, EVENT_STORE } from '@vouch/platform';
-import { PolicyChain } from './chain/policy-chain.js';
 import { ChallengeBook, type ChallengePlace, type ChallengeUse } from './challenge/challenge-book.js';
 import type { EvidenceOutcome } from './evidence/appraised-facts.js';
 import { EvidenceAppraiser } from './evidence/evidence-appraiser.js';
 import type { DecisionPorts } from './grant/decision-ports.js';
 import { type PlacementView, readPlacement } from './placement/placement-view.js';
+import type { PolicyDecision, PolicySource } from './policy/policy-source.js';
+import { POLICY_SOURCE } from './tokens.js';
 
 /** The real sources of a decision's facts. */
 @Injectable()
@@ -17,7 +18,7 @@ export class DecisionSources implements DecisionPorts {
     private readonly appraiser: EvidenceAppraiser,
     private readonly challenges: ChallengeBook,
     @Inject(EVENT_STORE) private readonly store: EventStore,
-    private readonly chain: PolicyChain,
+    @Inject(POLICY_SOURCE) private readonly source: PolicySource,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -30,8 +31,8 @@ export class DecisionSources implements DecisionPorts {
   placement(instanceId: string): Promise<PlacementView> {
     return readPlacement(this.store, instanceId);
   }
-  policy(bootInfo: BootInfo): Promise<BootPolicy> {
-    return this.chain.read(bootInfo);
+  policy(bootInfo: BootInfo): Promise<PolicyDecision> {
+    return this.source.read('app', bootInfo);
   }
   now(): Date {
     return this.clock.now();

@@ -47,7 +47,7 @@ afterEach(() => {
   expect(kms.lines.filter(({ level }) => level === 'error' || level === 60)).toEqual([]);
 });
 
-const isReady = (service: ChildService) => service.line(({ msg }) => msg === 'the policy chain answers');
+const isReady = (service: ChildService) => service.line(({ msg }) => msg === 'the policy answers');
 
 async function placed(composeHash = COMPOSE, hostId = 'host-1', epoch = 1): Promise<SimulatedGuest> {
   const instanceId = randomBytes(20).toString('hex');
@@ -231,7 +231,7 @@ describe('the KMS as a process on real parts', () => {
     const response = await fetch(`http://127.0.0.1:${port}/readyz`);
     expect({ status: response.status, body: await response.text() }).toEqual({
       status: 503,
-      body: expect.stringContaining('policy chain'),
+      body: expect.stringContaining('policy'),
     });
     expect(await blind.end('SIGTERM')).toBe(0);
   });

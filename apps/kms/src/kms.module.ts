@@ -24,7 +24,6 @@ import {
   PlatformModule,
 } from '@vouch/platform';
 import { CertificateIssuer } from './certificate/certificate-issuer.js';
-import { PolicyChain } from './chain/policy-chain.js';
 import { ChallengeBook } from './challenge/challenge-book.js';
 import { ChallengeIssuer } from './challenge/challenge-issuer.js';
 import { HostRateLimit } from './challenge/host-rate-limit.js';
@@ -41,10 +40,11 @@ import { PayloadSealer } from './grant/payload-sealer.js';
 import { AuditorReceipts } from './grant/receipt-source.js';
 import { JetStreamSealedPublisher } from './grant/sealed-publisher.js';
 import { KmsController } from './kms.controller.js';
+import { policyMaxAgeSeconds, policySource } from './policy/policy-settings.js';
 import { Readiness } from './readiness.js';
 import { RootModule } from './root/root.module.js';
 import type { KmsRoot } from './root/root-files.js';
-import { KMS_CONFIG, KMS_ROOT } from './tokens.js';
+import { KMS_CONFIG, KMS_ROOT, POLICY_SOURCE } from './tokens.js';
 
 /** A guest needs one challenge per boot and a few certificates: this is room for a host that boots many at once. */
 const HOST_LIMIT = { burst: 100, perSecond: 20 } as const;
@@ -52,9 +52,9 @@ const HOST_LIMIT = { burst: 100, perSecond: 20 } as const;
 const providers: Provider[] = [
   Readiness,
   {
-    provide: PolicyChain,
-    useFactory: (config: KmsConfig) => new PolicyChain(config.ETH_RPC_URL, config.KMS_CONTRACT_ADDR),
-    inject: [KMS_CONFIG],
+    provide: POLICY_SOURCE,
+    useFactory: (config: KmsConfig, clock: Clock) => policySource(config, () => clock.now()),
+    inject: [KMS_CONFIG, CLOCK],
   },
   {
     provide: ChallengeBook,
@@ -183,8 +183,7 @@ function grantDecider(
   logger: PinoLogger,
 ): GrantDecider {
   const settings = {
-    contract: config.KMS_CONTRACT_ADDR,
-    policyMaxAgeSeconds: config.POLICY_MAX_AGE_SECONDS,
+    policyMaxAgeSeconds: policyMaxAgeSeconds(config),
     unsafe: standingWeakenings(config),
   };
   logger.setContext('grants');

@@ -1,19 +1,19 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { EventStore } from '@vouch/eventstore';
 import { EVENT_STORE, EventWriter, PinoLogger, pause, ServiceState } from '@vouch/platform';
-import { PolicyChain } from './chain/policy-chain.js';
 import { type KmsConfig, standingWeakenings } from './config/kms-config.js';
+import type { PolicyAnchor, PolicySource } from './policy/policy-source.js';
 import { announceRoot } from './root/announce-root.js';
 import type { KmsRoot } from './root/root-files.js';
-import { KMS_CONFIG, KMS_ROOT } from './tokens.js';
+import { KMS_CONFIG, KMS_ROOT, POLICY_SOURCE } from './tokens.js';
 
-const HOLD = 'policy chain';
+const HOLD = 'policy';
 const CHECK_EVERY_MS = 5_000;
 const RETRY_MS = 500;
 
 /**
- * Holds readiness until the contract answers and the log knows this root, and again whenever the chain is away. Grants
- * never wait for this: a request that needs the chain while it is away is simply delivered again.
+ * Holds readiness until the policy's source answers and the log knows this root, and again whenever the source is away.
+ * Grants never wait for this: a request that needs the policy while it is away is simply delivered again.
  */
 @Injectable()
 export class Readiness implements OnApplicationShutdown {
@@ -25,7 +25,7 @@ export class Readiness implements OnApplicationShutdown {
     @Inject(KMS_ROOT) private readonly root: KmsRoot,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     private readonly writer: EventWriter,
-    private readonly chain: PolicyChain,
+    @Inject(POLICY_SOURCE) private readonly policy: PolicySource,
     private readonly state: ServiceState,
     private readonly logger: PinoLogger,
   ) {
@@ -40,7 +40,7 @@ export class Readiness implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    this.chain.close();
+    this.policy.close();
   }
 
   async #run(): Promise<void> {
@@ -49,10 +49,10 @@ export class Readiness implements OnApplicationShutdown {
     let isReachable = false;
     while (!signal.aborted) {
       try {
-        const chainId = await this.chain.reachable();
-        if (!isAnnounced) await this.#announce(chainId);
+        const anchor = await this.policy.reachable();
+        if (!isAnnounced) await this.#announce(anchor);
         isAnnounced = true;
-        if (!isReachable) this.logger.info({ chainId, contract: this.chain.contract }, 'the policy chain answers');
+        if (!isReachable) this.logger.info({ ...anchor, policy: this.policy.description }, 'the policy answers');
         isReachable = true;
         this.state.release(HOLD);
       } catch (error) {
@@ -65,9 +65,9 @@ export class Readiness implements OnApplicationShutdown {
     }
   }
 
-  async #announce(chainId: number): Promise<void> {
-    const { KMS_ID: kmsId, KMS_CONTRACT_ADDR: contract } = this.config;
-    const announcement = { kmsId, contract, chainId, unsafe: standingWeakenings(this.config) };
+  async #announce(anchor: PolicyAnchor): Promise<void> {
+    const { KMS_ID: kmsId, KMS_POLICY: policySource } = this.config;
+    const announcement = { kmsId, ...anchor, policySource, unsafe: standingWeakenings(this.config) };
     const outcome = await announceRoot(this.root, announcement, this.store, this.writer);
     this.logger.info({ kmsId, outcome }, 'root announced in the log');
   }

@@ -60,6 +60,41 @@ export const evidenceSchema = z.strictObject({
   vmConfig: z.string().max(16 * 1024),
 });
 
+/** Whole seconds from the policy's own time to the decision; a little below 0 when the two clocks differ. */
+const policyAge = z.number().int();
+export const policySources = ['contract', 'file', 'webhook'] as const;
+
+/**
+ * Which policy decided, and as of when. Events from before there were other sources than the contract have neither
+ * `source` nor `ageSeconds`.
+ */
+const policyReadSchema = z.union([
+  z.strictObject({
+    source: z.literal('contract').optional(),
+    chainId: z.number().int(),
+    contract: hex20,
+    /** The one block every call was pinned to. */
+    block: z.number().int(),
+    blockHash: hex32,
+    blockTime: when,
+    ageSeconds: policyAge.optional(),
+  }),
+  z.strictObject({
+    source: z.literal('file'),
+    /** SHA-256 of the file's bytes. */
+    digest: hex32,
+    modifiedAt: when,
+    ageSeconds: policyAge,
+  }),
+  z.strictObject({
+    source: z.literal('webhook'),
+    /** Host and port of the authorisation server that answered. */
+    host: z.string().min(1).max(300),
+    answeredAt: when,
+    ageSeconds: policyAge,
+  }),
+]);
+
 const place = { hostId: hostIdField, instanceId: hex20, epoch: epochField } as const;
 const decision = {
   /** id of the attestation.submitted event: one grant event per request. */
@@ -72,16 +107,8 @@ const decision = {
   checks: z.array(checkSchema).min(1).max(64),
   /** Which collateral was used: digest of the kms.collateral-recorded event's data, or null if none was reached. */
   collateralDigest: hex32.nullable(),
-  /** Contract read that decided: pinned block. Null when policy was not reached. */
-  policy: z
-    .strictObject({
-      chainId: z.number().int(),
-      contract: hex20,
-      block: z.number().int(),
-      blockHash: hex32,
-      blockTime: when,
-    })
-    .nullable(),
+  /** The policy read that decided, at its epoch. Null when policy was not reached. */
+  policy: policyReadSchema.nullable(),
   unsafe: unsafeField,
 } as const;
 
@@ -284,8 +311,11 @@ export const eventCatalog = {
       /** Raw Ed25519 event key, hex, and the root CA key's endorsement of it (DER ECDSA, base64). */
       eventKey: hex32,
       endorsement: base64,
-      contract: hex20,
-      chainId: z.number().int(),
+      /** DstackKms and its chain; null when policy is not kept in a contract. */
+      contract: hex20.nullable(),
+      chainId: z.number().int().nullable(),
+      /** Where boot policy is read; absent in older events: contract. */
+      policySource: z.enum(policySources).optional(),
       unsafe: unsafeField,
     }),
     (d) => [d.kmsId],

@@ -1,11 +1,12 @@
 import { grantReportData } from '@vouch/attestation';
-import type { BootInfo, BootPolicy } from '@vouch/contracts';
+import type { BootInfo } from '@vouch/contracts';
 import { type Check, canonicalJson } from '@vouch/domain';
 import { p256PublicKey } from '@vouch/keys';
 import { CheckLedger, type Finding, fails, holds } from '../checks/check-ledger.js';
 import { type AppraisedFacts, EVIDENCE_CHECKS, type EvidenceOutcome } from '../evidence/appraised-facts.js';
 import { judgeEpoch, judgeHost, judgeWanted } from '../placement/judge-placement.js';
 import type { PlacementView } from '../placement/placement-view.js';
+import { gatewayAppIdOf, judgeDecision, judgeFreshness, policyReadOf } from '../policy/judge-policy.js';
 import type { DecisionPorts, DecisionSettings } from './decision-ports.js';
 import type { GrantRequest } from './grant-request.js';
 import type { DeniedVerdict, GrantVerdict, PolicyRead } from './grant-verdict.js';
@@ -52,12 +53,13 @@ export async function decideRequest(
     ledger.record('placement.wanted', judgeWanted(view.instance)) &&
     ledger.record('release.compose-hash', judgeRelease(view, facts));
   if (!isPlaced) return deny(failureOf(ledger), null);
-  const bootPolicy = await ports.policy(bootInfoOf(facts));
-  const policy = policyReadOf(bootPolicy, settings);
+  const word = await ports.policy(bootInfoOf(facts));
+  const now = ports.now();
+  const policy = policyReadOf(word, now);
   const isAllowed =
-    ledger.record('policy.fresh', judgeFreshness(bootPolicy, ports.now(), settings.policyMaxAgeSeconds)) &&
-    ledger.record('policy.app', judgePolicy(bootPolicy));
-  if (!isAllowed) return deny(failureOf(ledger), policy.read);
+    ledger.record('policy.fresh', judgeFreshness(word, now, settings.policyMaxAgeSeconds)) &&
+    ledger.record('policy.app', judgeDecision(word));
+  if (!isAllowed) return deny(failureOf(ledger), policy);
   const { instance, release } = view;
   if (instance.status === 'absent' || instance.placement === null || release.status === 'absent') {
     throw new TypeError('the placement checks passed without a placement');
@@ -67,13 +69,13 @@ export async function decideRequest(
     checks: ledger.close(),
     collateral: evidence.collateral,
     composeHash: facts.identity.composeHash,
-    policy: policy.read,
+    policy,
     unsafe: weakenings(settings, facts),
     facts,
     appId: instance.appId,
     address: instance.placement.address,
     ports: release.ports,
-    gatewayAppId: policy.gatewayAppId,
+    gatewayAppId: gatewayAppIdOf(word),
   };
 }
 
@@ -114,34 +116,9 @@ function judgeRelease({ instance, release }: PlacementView, { identity }: Apprai
 function bootInfoOf(facts: AppraisedFacts): BootInfo {
   const { identity, deviceId, mrAggregated, mrSystem, osImageHash, tcbStatus, advisoryIds } = facts;
   const { appId, composeHash, instanceId } = identity;
-  return { appId, composeHash, instanceId, deviceId, mrAggregated, mrSystem, osImageHash, tcbStatus, advisoryIds };
-}
-
-/** Check `policy.fresh`. As far ahead as it may be old: a busy development chain dates its blocks a little ahead. */
-function judgeFreshness({ block }: BootPolicy, now: Date, maxAgeSeconds: number): Finding {
-  const ageSeconds = (now.getTime() - block.time.getTime()) / 1000;
-  const said = `block ${block.number} of ${block.time.toISOString()}`;
-  if (ageSeconds > maxAgeSeconds) return fails(`${said} is older than ${maxAgeSeconds} s`);
-  if (ageSeconds < -maxAgeSeconds) return fails(`${said} is in the future`);
-  return holds(said);
-}
-
-function judgePolicy({ isAllowed, reason, block }: BootPolicy): Finding {
-  return isAllowed ? holds(`allowed at block ${block.number}`) : fails(reason === '' ? 'not allowed' : reason);
-}
-
-/** The read as the event carries it, and the gateway's app id when it has the form of one ("any" has not). */
-function policyReadOf(policy: BootPolicy, settings: DecisionSettings) {
-  const { chainId, block } = policy;
-  const gateway = policy.gatewayAppId.toLowerCase().replace(/^0x/, '');
-  const read: PolicyRead = {
-    chainId,
-    contract: settings.contract,
-    block: block.number,
-    blockHash: block.hash,
-    blockTime: block.time.toISOString(),
-  };
-  return { read, gatewayAppId: /^[0-9a-f]{40}$/.test(gateway) ? gateway : '' };
+  const keyProviderInfo = Buffer.from(identity.keyProviderInfo ?? []).toString('hex');
+  const measured = { deviceId, mrAggregated, mrSystem, osImageHash, tcbStatus, advisoryIds };
+  return { teeVariant: 'dstack-tdx', appId, composeHash, instanceId, keyProviderInfo, ...measured };
 }
 
 function deniedVerdict(

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { COMPOSE_HASH, CONTRACT, NOW, REQUEST_ID, TestGuest } from '../testing/guest.js';
 import { DECISION_CHECKS, decideRequest } from './decide-request.js';
 
-const settings = { contract: CONTRACT, policyMaxAgeSeconds: 300, unsafe: ['unsafeTrustAnchor'] };
+const settings = { policyMaxAgeSeconds: 300 as number | null, unsafe: ['unsafeTrustAnchor'] };
 let guest: TestGuest;
 beforeEach(async () => {
   guest = await TestGuest.make();
@@ -34,7 +34,10 @@ describe('a guest with honest evidence, placed and allowed', () => {
       composeHash: COMPOSE_HASH,
       address: '127.16.0.5',
       ports: [8080],
-      policy: { chainId: 31337, contract: CONTRACT, block: 7, blockTime: '2026-05-01T11:59:55.000Z' },
+      policy: {
+        ...{ source: 'contract', chainId: 31337, contract: CONTRACT, block: 7, ageSeconds: 5 },
+        blockTime: '2026-05-01T11:59:55.000Z',
+      },
       unsafe: ['unsafeProcessGuest', 'unsafeTrustAnchor'],
     });
     expect(verdict.checks.map(({ name }) => name)).toEqual(DECISION_CHECKS);
@@ -156,12 +159,11 @@ describe('the policy', () => {
   });
 
   it('is not believed from an old block, nor from the future', async () => {
-    const { block } = guest.bootPolicy;
-    guest.bootPolicy = { ...guest.bootPolicy, block: { ...block, time: new Date(NOW.getTime() - 300_001) } };
+    guest.bootPolicy = { ...guest.bootPolicy, asOf: new Date(NOW.getTime() - 300_001) };
     await thenDenied('policy.fresh', /older than 300 s/);
-    guest.bootPolicy = { ...guest.bootPolicy, block: { ...block, time: new Date(NOW.getTime() + 300_001) } };
+    guest.bootPolicy = { ...guest.bootPolicy, asOf: new Date(NOW.getTime() + 300_001) };
     await thenDenied('policy.fresh', /in the future/);
-    guest.bootPolicy = { ...guest.bootPolicy, block: { ...block, time: new Date(NOW.getTime() - 300_000) } };
+    guest.bootPolicy = { ...guest.bootPolicy, asOf: new Date(NOW.getTime() - 300_000) };
     expect((await when()).outcome).toBe('issued');
   });
 

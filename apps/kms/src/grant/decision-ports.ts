@@ -1,8 +1,9 @@
-import type { BootInfo, BootPolicy } from '@vouch/contracts';
+import type { BootInfo } from '@vouch/contracts';
 import type { Evidence } from '@vouch/domain';
 import type { ChallengePlace, ChallengeUse } from '../challenge/challenge-book.js';
 import type { EvidenceOutcome } from '../evidence/appraised-facts.js';
 import type { PlacementView } from '../placement/placement-view.js';
+import type { PolicyDecision } from '../policy/policy-source.js';
 
 /**
  * What a decision asks of the world. Each method throws an error with `retryable: true` when its source is away: then
@@ -14,16 +15,14 @@ export interface DecisionPorts {
   useChallenge(challenge: string, place: ChallengePlace, requestId: string): Promise<ChallengeUse>;
   /** The instance and its release as the log has them now. */
   placement(instanceId: string): Promise<PlacementView>;
-  /** The contract's word at one block. */
-  policy(bootInfo: BootInfo): Promise<BootPolicy>;
+  /** The policy's word at one epoch of it. */
+  policy(bootInfo: BootInfo): Promise<PolicyDecision>;
   now(): Date;
 }
 
 export interface DecisionSettings {
-  /** Oldest block a policy may be read at, in seconds. */
-  readonly policyMaxAgeSeconds: number;
-  /** Address of DstackKms, 40 hex digits: policy is what it says. */
-  readonly contract: string;
+  /** Oldest policy that decides, in seconds; null: no limit. */
+  readonly policyMaxAgeSeconds: number | null;
   /** Weakenings in force whatever the evidence, each starting with "unsafe". */
   readonly unsafe: readonly string[];
 }

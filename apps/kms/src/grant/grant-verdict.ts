@@ -1,7 +1,7 @@
 import type { Check, EventData } from '@vouch/domain';
 import type { AppraisedFacts, UsedCollateral } from '../evidence/appraised-facts.js';
 
-/** Contract read that decided, as the events carry it. */
+/** Policy read that decided, as the events carry it. */
 export type PolicyRead = NonNullable<EventData<'grant.denied'>['policy']>;
 
 interface Decided {

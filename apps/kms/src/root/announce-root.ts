@@ -6,14 +6,15 @@ import type { KmsRoot } from './root-files.js';
 
 export interface Announcement {
   readonly kmsId: string;
-  readonly contract: string;
-  readonly chainId: number;
+  /** Null when policy is not kept in a contract. */
+  readonly contract: string | null;
+  readonly chainId: number | null;
+  readonly policySource: EventData<'kms.bootstrapped'>['policySource'];
   readonly unsafe: readonly string[];
 }
 
 /**
- * Puts `kms.bootstrapped` into the log when it is not there yet, or when what the last one says (root, contract, chain,
- * weakenings) no longer holds. Two starts at once settle it by the expected position.
+ * Puts `kms.bootstrapped` into the log when it is not there yet, or when what the last one says (root, policy, weakenings) no longer holds. Two starts at once settle it by the expected position.
  */
 export async function announceRoot(
   root: KmsRoot,
@@ -21,7 +22,7 @@ export async function announceRoot(
   store: EventStore,
   writer: EventWriter,
 ): Promise<'announced' | 'unchanged'> {
-  const { kmsId, contract, chainId, unsafe } = announcement;
+  const { kmsId, contract, chainId, policySource, unsafe } = announcement;
   const { rootCaSpki, k256Pub, eventKey, endorsement } = publicStatement(root);
   const data: EventData<'kms.bootstrapped'> = {
     kmsId,
@@ -32,6 +33,7 @@ export async function announceRoot(
     endorsement: Buffer.from(endorsement, 'base64url').toString('base64'),
     contract,
     chainId,
+    ...(policySource === undefined ? {} : { policySource }),
     unsafe: [...unsafe],
   };
   for (;;) {

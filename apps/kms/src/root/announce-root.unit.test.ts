@@ -6,6 +6,7 @@ const announcement = {
   kmsId: 'kms-1',
   contract: 'd5'.repeat(20),
   chainId: 31337,
+  policySource: 'contract' as const,
   unsafe: ['unsafePassphraseKeyProvider'],
 };
 

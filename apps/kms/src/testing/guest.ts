@@ -1,5 +1,5 @@
 import { grantReportData } from '@vouch/attestation';
-import type { BootPolicy } from '@vouch/contracts';
+import type { BootInfo } from '@vouch/contracts';
 import { type Claims, canonicalJson, type EventData, type InstanceState, type ReleaseState } from '@vouch/domain';
 import { generateHpkeKeyPair, generateP256, type HpkeKeyPair } from '@vouch/keys';
 import type { ChallengePlace, ChallengeUse } from '../challenge/challenge-book.js';
@@ -7,6 +7,7 @@ import { type AppraisedFacts, EVIDENCE_CHECKS, type EvidenceOutcome } from '../e
 import type { DecisionPorts } from '../grant/decision-ports.js';
 import type { GrantRequest } from '../grant/grant-request.js';
 import type { PlacementView } from '../placement/placement-view.js';
+import type { PolicyDecision } from '../policy/policy-source.js';
 
 export const APP_ID = 'aa'.repeat(20);
 export const INSTANCE_ID = '1b'.repeat(20);
@@ -67,13 +68,15 @@ export class TestGuest implements DecisionPorts {
   challengeUse: ChallengeUse = { ok: true };
   readonly challengeUses: [string, ChallengePlace, string][] = [];
   view: PlacementView = { instance: placed, release };
-  bootPolicy: BootPolicy = {
+  bootPolicy: PolicyDecision = {
     isAllowed: true,
     reason: '',
     gatewayAppId: '',
-    chainId: 31337,
-    block: { number: 7, hash: 'b1'.repeat(32), time: new Date(NOW.getTime() - 5_000) },
+    origin: { source: 'contract', chainId: 31337, contract: CONTRACT, block: 7, blockHash: 'b1'.repeat(32) },
+    asOf: new Date(NOW.getTime() - 5_000),
   };
+  /** What the policy was asked. */
+  readonly policyReads: BootInfo[] = [];
   policyError: Error | undefined;
 
   private constructor(hpke: HpkeKeyPair) {
@@ -162,7 +165,8 @@ export class TestGuest implements DecisionPorts {
     this.view = { ...this.view, instance: { ...placed, ...change } };
   }
 
-  async policy(): Promise<BootPolicy> {
+  async policy(info: BootInfo): Promise<PolicyDecision> {
+    this.policyReads.push(info);
     if (this.policyError !== undefined) throw this.policyError;
     return this.bootPolicy;
   }

@@ -16,7 +16,7 @@ import { type ReceiptSource, ReceiptUnavailableError } from '../grant/receipt-so
 import type { SealedMessage } from '../grant/sealed-message.js';
 import { DeliveryUnavailableError, type SealedPublisher } from '../grant/sealed-publisher.js';
 import type { KmsRoot } from '../root/root-files.js';
-import { CONTRACT, NOW } from './guest.js';
+import { NOW } from './guest.js';
 import { KeptLog } from './kept-log.js';
 
 export function freshRoot(): KmsRoot {
@@ -41,7 +41,7 @@ export class KmsWorld implements ReceiptSource, SealedPublisher {
   /** A fresh process over the same log: nothing survives from the one before. */
   kms(ports: DecisionPorts, root: KmsRoot = this.root): RequestAnswerer {
     const { grants, log: logger, store, writer } = this;
-    const settings = { contract: CONTRACT, policyMaxAgeSeconds: 300, unsafe: [] };
+    const settings = { policyMaxAgeSeconds: 300, unsafe: [] };
     const sealer = new PayloadSealer(root);
     const collateral = new CollateralRecorder('kms-1', store, writer);
     const decider = new GrantDecider({ ports, settings, grants, collateral, sealer, logger });

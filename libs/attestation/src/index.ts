@@ -17,5 +17,6 @@ export * from './evidence/index.js';
 export * from './measurements/index.js';
 export * from './process-image/index.js';
 export * from './report-data/index.js';
+export * from './tdx-image/index.js';
 export * from './verify/index.js';
 export * from './x509/index.js';

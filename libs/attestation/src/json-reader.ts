@@ -61,6 +61,11 @@ export class JsonReader {
     return this.value.map((entry: unknown, index) => new JsonReader(entry, `${this.path}[${index}]`, this.code));
   }
 
+  boolean(): boolean {
+    if (typeof this.value !== 'boolean') throw this.refuse('is not a boolean');
+    return this.value;
+  }
+
   string(): string {
     if (typeof this.value !== 'string') throw this.refuse('is not a string');
     return this.value;

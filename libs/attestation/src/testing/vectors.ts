@@ -11,6 +11,11 @@ const root = join(
 export const vectorsPresent = existsSync(join(root, 'corpus/eventlogs.json'));
 if (!vectorsPresent) console.log(`skipped: no vectors at ${root}`);
 
+/** True when this file of a further vector set is there as well. */
+export function hasVector(path: string): boolean {
+  return existsSync(join(root, path));
+}
+
 export function vectorBytes(path: string): Uint8Array {
   return new Uint8Array(readFileSync(join(root, path)));
 }

@@ -1,9 +1,10 @@
 /**
- * Verification of confidential-VM evidence: Intel TDX (v4, v5) and SGX (v3) DCAP quotes, and the dstack event log on top.
+ * Verification of confidential-VM evidence: Intel TDX (v4, v5) and SGX (v3) DCAP quotes, AMD SEV-SNP reports, and the dstack
+ * event log on top.
  * Evidence moves through types, bytes -> ParsedQuote -> VerifiedQuote -> AppraisedEvidence -> BoundEventLog -> identity, so
  * that a skipped step does not compile. The invariant: nothing here touches a clock, a file or a global setting; the
  * verdict is a function of the bytes, the time and the anchors given, and a check that did not run says `skipped`.
- * (Only `CollateralClient` talks to a network, and what it returns is not trusted; only `readProcessImage` reads files.)
+ * (Only `CollateralClient` and `KdsClient` talk to a network, and what they return is not trusted; only `readProcessImage` reads files.)
  */
 export * from './abi/index.js';
 export * from './appraise/index.js';
@@ -15,8 +16,10 @@ export * from './encodings/index.js';
 export * from './event-log/index.js';
 export * from './evidence/index.js';
 export * from './measurements/index.js';
+export * from './platforms/index.js';
 export * from './process-image/index.js';
 export * from './report-data/index.js';
+export * from './snp/index.js';
 export * from './tdx-image/index.js';
 export * from './verify/index.js';
 export * from './x509/index.js';

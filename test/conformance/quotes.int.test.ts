@@ -9,6 +9,7 @@ import {
   parseEventLog,
   parseQuote,
   type QuoteCollateralV3,
+  QuoteVerifier,
   replayRtmr,
   type VerifyResult,
   verifyParsedQuote,
@@ -31,6 +32,7 @@ function list<T>(name: string): readonly T[] {
 const cases = list<CorpusCase>('cases.json');
 const byId = new Map(cases.map((entry) => [entry.id, entry]));
 const figures: string[] = [];
+const digest = (value: string): string => createHash('sha256').update(value).digest('hex');
 const unix = (seconds: number): Date => new Date(seconds * 1000);
 
 /** The verdict of the whole verifier, or the code it refuses with. */
@@ -100,6 +102,25 @@ describe.skipIf(!present)('the corpus of real quotes', () => {
       const result = verdict(assembled);
       if (mutation.expect === 'reject') return result.ok ? `accepted: ${summary(result)}` : undefined;
       return summary(result) === expected(base) ? undefined : summary(result);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('one verifier with its caches answers every case and variant as the stateless form, in any order', () => {
+    const variants = list<Mutation>('mutations.json').flatMap((mutation) => {
+      const base = byId.get(mutation.base);
+      if (base === undefined) return [];
+      return [{ id: mutation.id, ...applyMutation(corpus, assembleCase(corpus, base), mutation, byId) }];
+    });
+    const all = [...cases.map((entry) => ({ id: entry.id, ...assembleCase(corpus, entry) })), ...variants];
+    const verifier = new QuoteVerifier({ collateralMax: 8 });
+    const shuffled = [...all, ...all].sort((a, b) => digest(a.id).localeCompare(digest(b.id)));
+    const wrong = differing([...all, ...shuffled], 'cached', ({ quote, collateral, now }) => {
+      const parsed = parseQuote(quote);
+      if (!parsed.ok) return undefined;
+      const cached = verifier.verifyParsed(parsed.quote, collateral, unix(now));
+      const fresh = verdict({ quote, collateral, now });
+      return JSON.stringify(cached) === JSON.stringify(fresh) ? undefined : summary(cached);
     });
     expect(wrong).toEqual([]);
   });

@@ -3,11 +3,19 @@ import { Refusal } from './refusal.js';
 
 /** Reads outside JSON value by value; every error names the path of the field and what was wrong with it. */
 export class JsonReader {
+  /** @param name of the whole document, or the member or index within `parent` */
   constructor(
     private readonly value: unknown,
-    readonly path: string,
+    private readonly name: string | number,
     private readonly code: string,
+    private readonly parent: JsonReader | null = null,
   ) {}
+
+  /** Where the value stands; worded only when an error needs it. */
+  get path(): string {
+    if (this.parent === null) return `${this.name}`;
+    return typeof this.name === 'number' ? `${this.parent.path}[${this.name}]` : `${this.parent.path}.${this.name}`;
+  }
 
   member(name: string): JsonReader {
     const found = this.optional(name);
@@ -22,7 +30,7 @@ export class JsonReader {
     }
     if (!Object.hasOwn(this.value, name)) return undefined;
     const found: unknown = Reflect.get(this.value, name);
-    return new JsonReader(found, `${this.path}.${name}`, this.code);
+    return new JsonReader(found, name, this.code, this);
   }
 
   get isNull(): boolean {
@@ -58,7 +66,26 @@ export class JsonReader {
   array(maxLength: number): readonly JsonReader[] {
     if (!Array.isArray(this.value)) throw this.refuse('is not an array');
     if (this.value.length > maxLength) throw this.refuse(`has more than ${maxLength} entries`);
-    return this.value.map((entry: unknown, index) => new JsonReader(entry, `${this.path}[${index}]`, this.code));
+    return this.value.map((entry: unknown, index) => new JsonReader(entry, index, this.code, this));
+  }
+
+  /** The integer member `name` of each of exactly `count` entries. */
+  integersOf(name: string, count: number, min: number, max: number): readonly number[] {
+    const entries: readonly unknown[] = Array.isArray(this.value) ? this.value : [];
+    const values: number[] = [];
+    for (const entry of entries) {
+      const value: unknown =
+        typeof entry === 'object' && entry !== null && Object.hasOwn(entry, name)
+          ? Reflect.get(entry, name)
+          : undefined;
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) break;
+      values.push(value);
+    }
+    if (values.length === count && entries.length === count) return values;
+    // Again, slowly, to word what is wrong.
+    const list = this.array(count);
+    if (list.length !== count) throw this.refuse(`has ${list.length} entries, not ${count}`);
+    return list.map((entry) => entry.member(name).integer(min, max));
   }
 
   boolean(): boolean {

@@ -12,10 +12,10 @@ import {
   type ParsedQuote,
   parseQuote,
   type QuoteCollateralV3,
+  QuoteVerifier,
   type TrustAnchor,
   type VerifiedQuote,
   type VerifyResult,
-  verifyParsedQuote,
 } from '@vouch/attestation';
 import { type Check, canonicalBytes, type Evidence } from '@vouch/domain';
 import type { AppraisedFacts, EvidenceOutcome, UsedCollateral } from './appraised-facts.js';
@@ -41,7 +41,12 @@ export interface EvidenceAppraiserOptions {
  * `retryable`), so that a guest is never denied because a server of ours was away.
  */
 export class EvidenceAppraiser {
-  constructor(private readonly options: EvidenceAppraiserOptions) {}
+  /** One for the life of the service: fleets show the same platforms and collateral again and again. */
+  readonly #verifier: QuoteVerifier;
+
+  constructor(private readonly options: EvidenceAppraiserOptions) {
+    this.#verifier = new QuoteVerifier({ trustAnchors: options.trustAnchors });
+  }
 
   async appraise(evidence: Evidence): Promise<EvidenceOutcome> {
     const checks: Check[] = [];
@@ -83,14 +88,14 @@ export class EvidenceAppraiser {
     | { readonly ok: true; readonly verified: VerifyResult; readonly collateral: QuoteCollateralV3 }
     | { readonly ok: false; readonly failed: Check }
   > {
-    const { collateral: source, trustAnchors, now } = this.options;
+    const { collateral: source, now } = this.options;
     try {
       let collateral = await source.collateralFor(quote);
-      let verified = verifyParsedQuote(quote, collateral, { now: now(), trustAnchors });
+      let verified = this.#verifier.verifyParsed(quote, collateral, now());
       if (!verified.ok && verified.failed.name.startsWith('collateral.')) {
         source.forget(quote);
         collateral = await source.collateralFor(quote);
-        verified = verifyParsedQuote(quote, collateral, { now: now(), trustAnchors });
+        verified = this.#verifier.verifyParsed(quote, collateral, now());
       }
       return { ok: true, verified, collateral };
     } catch (error) {

@@ -3,7 +3,6 @@ import { Refusal } from '../refusal.js';
 /** Bounds-checked little-endian reader over a window of a quote. Offsets in errors are those of the whole quote. */
 export class ByteReader {
   private position: number;
-  private readonly view: DataView;
 
   constructor(
     private readonly bytes: Uint8Array,
@@ -11,7 +10,6 @@ export class ByteReader {
     private readonly end = bytes.length,
   ) {
     this.position = start;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get offset(): number {
@@ -35,11 +33,13 @@ export class ByteReader {
   }
 
   u16(field: string): number {
-    return this.view.getUint16(this.advance(2, field), true);
+    const at = this.advance(2, field);
+    return this.byte(at) | (this.byte(at + 1) << 8);
   }
 
   u32(field: string): number {
-    return this.view.getUint32(this.advance(4, field), true);
+    const at = this.advance(4, field);
+    return this.byte(at) + this.byte(at + 1) * 0x100 + this.byte(at + 2) * 0x10000 + this.byte(at + 3) * 0x1000000;
   }
 
   /** @throws Refusal `QUOTE_FORMAT` unless the window is used up. */
@@ -47,6 +47,10 @@ export class ByteReader {
     if (this.remaining !== 0) {
       throw new Refusal('QUOTE_FORMAT', `${field} leaves ${this.remaining} bytes unused`, this.position);
     }
+  }
+
+  private byte(at: number): number {
+    return this.bytes[at] ?? 0;
   }
 
   private advance(sizeBytes: number, field: string): number {

@@ -57,14 +57,31 @@ function readQuote(input: Uint8Array): ParsedQuote {
   const body = bytes.subarray(bodyStart, authStart);
   const auth = new ByteReader(bytes, authStart + 4);
   const report: TdReport | SgxReport = kind === 'sgx' ? readSgxReport(body) : readTdReport(kind, body);
-  const signature = {
-    quoteSignature: auth.take(QUOTE.signatureBytes, 'quote signature'),
-    attestationKey: auth.take(QUOTE.publicKeyBytes, 'attestation key'),
+  const quoteSignature = auth.take(QUOTE.signatureBytes, 'quote signature');
+  const qeBlock = bytes.subarray(auth.offset);
+  const attestationKey = auth.take(QUOTE.publicKeyBytes, 'attestation key');
+  const enclave = header.version === 3 ? readCertification(auth, 'auth data') : readWrapped(auth);
+  let qeReport: SgxReport | undefined;
+  const quote = {
+    header,
+    report,
+    signedBytes: bytes.subarray(0, authStart),
+    quoteSignature,
+    attestationKey,
+    // Read when it is first asked for: a verifier that knows the enclave never looks at it.
+    get qeReport() {
+      qeReport ??= readSgxReport(enclave.qeReportBytes);
+      return qeReport;
+    },
+    qeReportBytes: enclave.qeReportBytes,
+    qeReportSignature: enclave.qeReportSignature,
+    qeAuthData: enclave.qeAuthData,
+    certification: enclave.certification,
+    qeBlock,
+    bytes,
   };
-  const certification = header.version === 3 ? readCertification(auth, 'auth data') : readWrapped(auth);
-  const signedBytes = bytes.subarray(0, authStart);
   // The stage brand exists only in the type system; this is the one place that gives it.
-  return { header, report, signedBytes, ...signature, ...certification, bytes } as unknown as ParsedQuote;
+  return quote as unknown as ParsedQuote;
 }
 
 interface Prologue {
@@ -137,10 +154,7 @@ function readBodyDescriptor(reader: ByteReader, tee: 'SGX' | 'TDX'): Prologue['k
   return kind;
 }
 
-type CertificationPart = Pick<
-  ParsedQuote,
-  'qeReport' | 'qeReportBytes' | 'qeReportSignature' | 'qeAuthData' | 'certification'
->;
+type CertificationPart = Pick<ParsedQuote, 'qeReportBytes' | 'qeReportSignature' | 'qeAuthData' | 'certification'>;
 
 /** Versions 4 and 5 wrap the QE report and certification data in certification data of type 6. */
 function readWrapped(auth: ByteReader): CertificationPart {
@@ -165,11 +179,5 @@ function readCertification(reader: ByteReader, window: string): CertificationPar
   }
   const data = reader.take(reader.u32('certification data size'), 'certification data');
   reader.expectEnd(window);
-  return {
-    qeReport: readSgxReport(qeReportBytes),
-    qeReportBytes,
-    qeReportSignature,
-    qeAuthData,
-    certification: { type, data },
-  };
+  return { qeReportBytes, qeReportSignature, qeAuthData, certification: { type, data } };
 }

@@ -79,6 +79,8 @@ export interface ParsedQuote {
   readonly qeReportSignature: Uint8Array;
   readonly qeAuthData: Uint8Array;
   readonly certification: CertificationData;
+  /** From the attestation key to the end: all quotes under one attestation key of one platform share these bytes. */
+  readonly qeBlock: Uint8Array;
   /** The quote without trailing padding: a private copy of the declared bytes. */
   readonly bytes: Uint8Array;
 }

@@ -1,5 +1,6 @@
 import { fromHex } from '../bytes.js';
 import { Refusal } from '../refusal.js';
+import { CertificateStore } from '../x509/certificate-store.js';
 import { type Chain, readChain } from '../x509/chain.js';
 import { parseRevocationList, type RevocationList } from '../x509/revocation-list.js';
 import { type EnclaveIdentity, readEnclaveIdentity } from './enclave-identity.js';
@@ -29,27 +30,28 @@ const TCB_CHAIN_LENGTH = 2;
 const FIELD_MAX_CHARS = 4 * 1024 * 1024;
 
 /** @throws Refusal of the piece that is malformed. */
-export function parseCollateral(collateral: QuoteCollateralV3): ParsedCollateral {
+export function parseCollateral(collateral: QuoteCollateralV3, store = new CertificateStore()): ParsedCollateral {
+  const chain = (name: keyof QuoteCollateralV3): Chain =>
+    readChain(field(collateral, name), TCB_CHAIN_LENGTH, name, store);
   for (const [name, value] of Object.entries(collateral)) {
     if (typeof value !== 'string') throw new Refusal('COLLATERAL_FORMAT', `${name} is not a string`);
     if (value.length > FIELD_MAX_CHARS) throw new Refusal('COLLATERAL_FORMAT', `${name} is too long`);
   }
+  const tcbInfoChain = chain('tcb_info_issuer_chain');
+  // Intel signs both documents with one key, so that the two texts are the same.
+  const oneChain = collateral.qe_identity_issuer_chain === collateral.tcb_info_issuer_chain;
   return {
     tcbInfo: readTcbInfo(field(collateral, 'tcb_info')),
     tcbInfoBytes: Buffer.from(collateral.tcb_info, 'utf8'),
     tcbInfoSignature: signature(collateral, 'tcb_info_signature'),
-    tcbInfoChain: readChain(field(collateral, 'tcb_info_issuer_chain'), TCB_CHAIN_LENGTH, 'tcb_info_issuer_chain'),
+    tcbInfoChain,
     qeIdentity: readEnclaveIdentity(field(collateral, 'qe_identity')),
     qeIdentityBytes: Buffer.from(collateral.qe_identity, 'utf8'),
     qeIdentitySignature: signature(collateral, 'qe_identity_signature'),
-    qeIdentityChain: readChain(
-      field(collateral, 'qe_identity_issuer_chain'),
-      TCB_CHAIN_LENGTH,
-      'qe_identity_issuer_chain',
-    ),
+    qeIdentityChain: oneChain ? tcbInfoChain : chain('qe_identity_issuer_chain'),
     rootCrl: revocationList(collateral, 'root_ca_crl'),
     pckCrl: revocationList(collateral, 'pck_crl'),
-    pckCrlChain: readChain(field(collateral, 'pck_crl_issuer_chain'), TCB_CHAIN_LENGTH, 'pck_crl_issuer_chain'),
+    pckCrlChain: chain('pck_crl_issuer_chain'),
     pckChainPem: collateral.pck_certificate_chain ?? null,
   };
 }

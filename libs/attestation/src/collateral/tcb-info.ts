@@ -111,9 +111,7 @@ function readPlatformLevels(list: JsonReader, version: 2 | 3, id: 'SGX' | 'TDX')
 }
 
 function readComponents(list: JsonReader): readonly number[] {
-  const entries = list.array(COMPONENTS);
-  if (entries.length !== COMPONENTS) throw list.refuse(`has ${entries.length} components, not ${COMPONENTS}`);
-  return entries.map((entry) => entry.member('svn').integer(0, 255));
+  return list.integersOf('svn', COMPONENTS, 0, 255);
 }
 
 /** Version 2 names each component: sgxtcbcomp01svn to sgxtcbcomp16svn. */
@@ -124,8 +122,14 @@ function readNamedComponents(tcb: JsonReader): readonly number[] {
 }
 
 function compareLevels(a: PlatformLevel, b: PlatformLevel): number {
-  const left = [...a.sgx, a.pceSvn, ...(a.tdx ?? [])];
-  const right = [...b.sgx, b.pceSvn, ...(b.tdx ?? [])];
-  const at = left.findIndex((value, i) => value !== right[i]);
-  return at < 0 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
+  return compareLists(a.sgx, b.sgx) || a.pceSvn - b.pceSvn || compareLists(a.tdx ?? [], b.tdx ?? []);
+}
+
+/** Of two lists of one length. */
+function compareLists(a: readonly number[], b: readonly number[]): number {
+  for (let i = 0; i < a.length; i += 1) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }

@@ -5,6 +5,7 @@ import type { ParsedCollateral } from '../collateral/parse-collateral.js';
 import type { TcbInfo } from '../collateral/tcb-info.js';
 import { Refusal } from '../refusal.js';
 import { type Certificate, describeCertificate } from '../x509/certificate.js';
+import { CertificateStore } from '../x509/certificate-store.js';
 import { type Chain, readChain, verifyChain } from '../x509/chain.js';
 import { type PckExtension, readPckExtension } from '../x509/pck-extension.js';
 import { ends, NAME_PHRASES } from './collateral-signatures.js';
@@ -22,17 +23,28 @@ export interface PckChain {
 const PCK_CHAIN_LENGTH = 3;
 
 /**
- * Reads the PCK chain: the one in the quote (certification data 5), else `fallbackPem`. Structure only: signatures and
- * trust are `verifyPckChain`'s.
+ * PEM bytes of the PCK chain: the one in the quote (certification data 5), else `fallback`.
+ * @throws Refusal `PCK_CHAIN_MISSING`
+ */
+export function pckChainBytes(quote: ParsedQuote, fallback: string | null): Uint8Array {
+  const { type, data } = quote.certification;
+  if (type === CERTIFICATION_TYPES.pckChain) return data;
+  if (fallback !== null) return Buffer.from(fallback, 'utf8');
+  throw new Refusal('PCK_CHAIN_MISSING', `certification data of type ${type} needs a PCK chain in the collateral`);
+}
+
+/**
+ * Reads the PCK chain of a quote. Structure only: signatures and trust are `verifyPckChain`'s.
  * @throws Refusal `PCK_CHAIN_MISSING` and those of parsing
  */
 export function readPckChain(quote: ParsedQuote, fallbackPem: string | null): PckChain {
-  const { type, data } = quote.certification;
-  const pem = type === CERTIFICATION_TYPES.pckChain ? Buffer.from(data).toString('latin1') : fallbackPem;
-  if (pem === null) {
-    throw new Refusal('PCK_CHAIN_MISSING', `certification data of type ${type} needs a PCK chain in the collateral`);
-  }
-  const chain = readChain(pem, PCK_CHAIN_LENGTH, 'the PCK chain');
+  return parsePckChain(pckChainBytes(quote, fallbackPem), new CertificateStore());
+}
+
+/** @throws Refusal of parsing */
+export function parsePckChain(pem: Uint8Array, store: CertificateStore): PckChain {
+  const text = Buffer.from(pem.buffer, pem.byteOffset, pem.byteLength).toString('latin1');
+  const chain = readChain(text, PCK_CHAIN_LENGTH, 'the PCK chain', store);
   const [leaf, intermediate] = chain;
   if (leaf === undefined || intermediate === undefined)
     throw new Error('unreachable: the chain has three certificates');

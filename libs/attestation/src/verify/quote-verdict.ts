@@ -2,7 +2,7 @@ import type { Check } from '../check.js';
 import type { TcbStatus } from './tcb-status.js';
 import type { VerifiedQuote } from './verified-quote.js';
 
-/** What verification established about a quote, as plain data: it survives JSON and the way between threads. */
+/** What verification established about a quote, as plain data: it survives the way between threads. */
 export interface QuoteVerdict {
   /** Converged status of platform, TDX module and quoting enclave. */
   readonly status: TcbStatus;
@@ -23,14 +23,19 @@ export interface QuoteVerdict {
   readonly pceId: string;
   /** SHA-256 of the DER root certificate the chains end in, lower-case hex. */
   readonly trustAnchor: string;
-  /** Window in which every piece of collateral is valid, ISO 8601; both ends belong to it. */
-  readonly notBefore: string;
-  readonly notAfter: string;
+  /** Window in which every piece of collateral is valid; both ends belong to it. */
+  readonly notBefore: Date;
+  readonly notAfter: Date;
   /** Every check of parsing and verification, in order. */
   readonly checks: readonly Check[];
 }
 
-export function toVerdict(verified: VerifiedQuote, checks: readonly Check[]): QuoteVerdict {
+/** The facts of a good quote; `verified` is what `appraise` takes. */
+export interface VerifiedVerdict extends QuoteVerdict {
+  readonly verified: VerifiedQuote;
+}
+
+export function toVerdict(verified: VerifiedQuote, checks: readonly Check[]): VerifiedVerdict {
   const { tcb, pck } = verified;
   return {
     status: tcb.status,
@@ -45,8 +50,9 @@ export function toVerdict(verified: VerifiedQuote, checks: readonly Check[]): Qu
     fmspc: pck.fmspc,
     pceId: pck.pceId,
     trustAnchor: verified.trustAnchor.fingerprint,
-    notBefore: verified.notBefore.toISOString(),
-    notAfter: verified.notAfter.toISOString(),
+    notBefore: verified.notBefore,
+    notAfter: verified.notAfter,
     checks,
+    verified,
   };
 }

@@ -1,19 +1,18 @@
+import type { KeyObject } from 'node:crypto';
 import type { ParsedQuote } from '../abi/parsed-quote.js';
 import { equalBytes, hashBytes, isZero } from '../bytes.js';
 import type { EnclaveIdentity } from '../collateral/enclave-identity.js';
 import type { IsvLevel } from '../collateral/tcb-level.js';
 import { Refusal } from '../refusal.js';
-import type { Certificate } from '../x509/certificate.js';
-import { importP256, verifyRaw } from '../x509/p256.js';
+import { verifyRaw } from '../x509/p256.js';
 
 /** SGX attribute flag of a debuggable enclave, in the first flag byte. */
 export const SGX_DEBUG = 0x02;
 const HASH_BYTES = 32;
 
 /** The PCK key signed the QE report. @throws Refusal `QE_REPORT_SIGNATURE` */
-export function verifyQeReport(quote: ParsedQuote, pckLeaf: Certificate): void {
-  const key = importP256(pckLeaf.publicPoint, 'the PCK key');
-  if (!verifyRaw(key, quote.qeReportBytes, quote.qeReportSignature)) {
+export function verifyQeReport(quote: ParsedQuote, pckKey: KeyObject): void {
+  if (!verifyRaw(pckKey, quote.qeReportBytes, quote.qeReportSignature)) {
     throw new Refusal('QE_REPORT_SIGNATURE', 'the QE report is not signed by the PCK key');
   }
 }
@@ -41,14 +40,16 @@ export function matchQeIdentity(quote: ParsedQuote, identity: EnclaveIdentity): 
   return level;
 }
 
-/** The attestation key signed header and body. @throws Refusal `KEY_INVALID` or `QUOTE_SIGNATURE` */
-export function verifyQuoteSignature(quote: ParsedQuote): void {
-  const key = importP256(quote.attestationKey, 'the attestation key');
-  if (!verifyRaw(key, quote.signedBytes, quote.quoteSignature)) {
+/** The attestation key signed header and body. @throws Refusal `QUOTE_SIGNATURE` */
+export function verifyQuoteSignature(quote: ParsedQuote, attestationKey: KeyObject): void {
+  if (!verifyRaw(attestationKey, quote.signedBytes, quote.quoteSignature)) {
     throw new Refusal('QUOTE_SIGNATURE', 'the quote is not signed by its attestation key');
   }
 }
 
 function equalsMasked(value: Uint8Array, reference: Uint8Array, mask: Uint8Array): boolean {
-  return value.every((byte, i) => (byte & (mask[i] ?? 0xff)) === reference[i]);
+  for (let i = 0; i < value.length; i += 1) {
+    if (((value[i] ?? 0) & (mask[i] ?? 0xff)) !== reference[i]) return false;
+  }
+  return true;
 }

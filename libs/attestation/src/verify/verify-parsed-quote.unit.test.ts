@@ -14,7 +14,8 @@ import {
 import { OID } from '../x509/object-identifiers.js';
 import { INTEL_SGX_ROOT } from './trust-anchor.js';
 import type { VerifyResult } from './verified-quote.js';
-import { VERIFY_CHECKS, verifyParsedQuote } from './verify-parsed-quote.js';
+import { VERIFY_CHECKS } from './verify-checks.js';
+import { verifyParsedQuote } from './verify-parsed-quote.js';
 
 const platform = new TestPlatform();
 

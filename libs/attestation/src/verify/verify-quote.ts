@@ -1,10 +1,7 @@
-import { parseQuote } from '../abi/parse-quote.js';
 import type { QuoteCollateralV3 } from '../collateral/quote-collateral.js';
-import { type QuoteVerdict, toVerdict } from './quote-verdict.js';
-import { QuoteVerificationError } from './quote-verification-error.js';
+import type { VerifiedVerdict } from './quote-verdict.js';
+import { QuoteVerifier } from './quote-verifier.js';
 import { INTEL_SGX_ROOT, type TrustAnchor, trustAnchorFromDer, trustAnchorFromPem } from './trust-anchor.js';
-import type { VerifiedQuote } from './verified-quote.js';
-import { verifyParsedQuote } from './verify-parsed-quote.js';
 
 export interface VerifyQuoteInput {
   /** The quote's bytes; what stands behind its declared end is padding and is ignored. */
@@ -16,11 +13,6 @@ export interface VerifyQuoteInput {
   readonly roots?: readonly (TrustAnchor | string | Uint8Array)[];
 }
 
-/** The facts of a good quote; `verified` is what `appraise` takes. */
-export interface VerifiedVerdict extends QuoteVerdict {
-  readonly verified: VerifiedQuote;
-}
-
 /**
  * Verifies a quote in one call: bytes and collateral to status, advisories and the list of every check. Signatures,
  * chains, revocation, times and TCB level are judged here; whether the facts are good enough (status, debug, measurements)
@@ -30,13 +22,8 @@ export interface VerifiedVerdict extends QuoteVerdict {
  * @throws RangeError when `now` is not a time
  */
 export function verifyQuote({ quote, collateral, now, roots }: VerifyQuoteInput): VerifiedVerdict {
-  const options = { now: readTime(now), trustAnchors: roots?.map(readRoot) ?? [INTEL_SGX_ROOT] };
-  const parsed = parseQuote(quote);
-  if (!parsed.ok) throw new QuoteVerificationError(parsed, null, parsed.offset);
-  const result = verifyParsedQuote(parsed.quote, collateral, options);
-  const checks = [...parsed.checks, ...result.checks];
-  if (!result.ok) throw new QuoteVerificationError({ ...result, checks }, result.tcbStatus, null);
-  return { ...toVerdict(result.quote, checks), verified: result.quote };
+  const trustAnchors = roots?.map(readRoot) ?? [INTEL_SGX_ROOT];
+  return new QuoteVerifier({ trustAnchors, collateralMax: 0 }).verify({ quote, collateral, now: readTime(now) });
 }
 
 function readTime(now: Date | number): Date {

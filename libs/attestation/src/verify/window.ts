@@ -9,50 +9,79 @@ interface Bound {
   readonly notAfter: Date;
 }
 
-/** The time in which a whole set of evidence is valid; both ends belong to it. */
-export interface Window {
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-}
-
 /**
- * Latest lower bound and earliest upper bound over TCB info, QE identity, both CRLs and every certificate involved.
- * `now` must lie inside.
- * @throws Refusal `COLLATERAL_EXPIRED` or `COLLATERAL_NOT_YET_VALID`, naming the piece
+ * The time in which a whole set of evidence is valid: from the latest lower bound to the earliest upper bound over TCB
+ * info, QE identity, both CRLs and every certificate involved; both ends belong to it.
  */
-export function requireWindow(now: Date, collateral: ParsedCollateral, pckChain: Chain): Window {
-  const bounds = listBounds(collateral, pckChain);
-  for (const bound of bounds) {
-    if (now < bound.notBefore) {
-      throw new Refusal('COLLATERAL_NOT_YET_VALID', `${bound.what} is valid from ${bound.notBefore.toISOString()}`);
+export class ValidityWindow {
+  private readonly fromMs: number;
+  private readonly untilMs: number;
+  private readonly text: string;
+
+  constructor(
+    private readonly collateral: ParsedCollateral,
+    private readonly pckChain: Chain,
+  ) {
+    let [from, until] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (const { notBefore, notAfter } of [...documents(collateral), ...certificates(collateral, pckChain)]) {
+      from = Math.max(from, notBefore.getTime());
+      until = Math.min(until, notAfter.getTime());
     }
-    if (now > bound.notAfter) {
-      throw new Refusal('COLLATERAL_EXPIRED', `${bound.what} was valid until ${bound.notAfter.toISOString()}`);
-    }
+    this.fromMs = from;
+    this.untilMs = until;
+    this.text = `${this.notBefore.toISOString()} to ${this.notAfter.toISOString()}`;
   }
-  return {
-    notBefore: new Date(Math.max(...bounds.map((bound) => bound.notBefore.getTime()))),
-    notAfter: new Date(Math.min(...bounds.map((bound) => bound.notAfter.getTime()))),
-  };
+
+  get notBefore(): Date {
+    return new Date(this.fromMs);
+  }
+
+  get notAfter(): Date {
+    return new Date(this.untilMs);
+  }
+
+  /** @throws Refusal `COLLATERAL_EXPIRED` or `COLLATERAL_NOT_YET_VALID`, naming the piece */
+  require(now: Date): void {
+    const at = now.getTime();
+    if (at >= this.fromMs && at <= this.untilMs) return;
+    for (const bound of listBounds(this.collateral, this.pckChain)) {
+      if (now < bound.notBefore) {
+        throw new Refusal('COLLATERAL_NOT_YET_VALID', `${bound.what} is valid from ${bound.notBefore.toISOString()}`);
+      }
+      if (now > bound.notAfter) {
+        throw new Refusal('COLLATERAL_EXPIRED', `${bound.what} was valid until ${bound.notAfter.toISOString()}`);
+      }
+    }
+    throw new Error('unreachable: a time outside the window is outside one of its bounds');
+  }
+
+  /** Words for a time inside. */
+  describe(now: Date): string {
+    return `${now.toISOString()} lies in ${this.text}`;
+  }
 }
 
 function listBounds(collateral: ParsedCollateral, pckChain: Chain): readonly Bound[] {
-  const { tcbInfo, qeIdentity, rootCrl, pckCrl } = collateral;
-  const certificates = new Set<Certificate>([
-    ...collateral.tcbInfoChain,
-    ...collateral.qeIdentityChain,
-    ...collateral.pckCrlChain,
-    ...pckChain,
-  ]);
   return [
-    { what: 'the TCB info', notBefore: tcbInfo.issueDate, notAfter: tcbInfo.nextUpdate },
-    { what: 'the QE identity', notBefore: qeIdentity.issueDate, notAfter: qeIdentity.nextUpdate },
-    { what: 'the root CRL', notBefore: rootCrl.thisUpdate, notAfter: rootCrl.nextUpdate },
-    { what: 'the PCK CRL', notBefore: pckCrl.thisUpdate, notAfter: pckCrl.nextUpdate },
-    ...[...certificates].map(({ commonName, notBefore, notAfter }) => ({
+    ...documents(collateral),
+    ...[...certificates(collateral, pckChain)].map(({ commonName, notBefore, notAfter }) => ({
       what: `certificate "${commonName}"`,
       notBefore,
       notAfter,
     })),
   ];
+}
+
+function documents({ tcbInfo, qeIdentity, rootCrl, pckCrl }: ParsedCollateral): readonly Bound[] {
+  return [
+    { what: 'the TCB info', notBefore: tcbInfo.issueDate, notAfter: tcbInfo.nextUpdate },
+    { what: 'the QE identity', notBefore: qeIdentity.issueDate, notAfter: qeIdentity.nextUpdate },
+    { what: 'the root CRL', notBefore: rootCrl.thisUpdate, notAfter: rootCrl.nextUpdate },
+    { what: 'the PCK CRL', notBefore: pckCrl.thisUpdate, notAfter: pckCrl.nextUpdate },
+  ];
+}
+
+function certificates(collateral: ParsedCollateral, pckChain: Chain): ReadonlySet<Certificate> {
+  const { tcbInfoChain, qeIdentityChain, pckCrlChain } = collateral;
+  return new Set([...tcbInfoChain, ...qeIdentityChain, ...pckCrlChain, ...pckChain]);
 }

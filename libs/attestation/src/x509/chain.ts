@@ -1,8 +1,8 @@
 import { equalBytes } from '../bytes.js';
 import { Refusal } from '../refusal.js';
-import { type Certificate, describeCertificate, parseCertificate } from './certificate.js';
+import { type Certificate, describeCertificate } from './certificate.js';
+import type { CertificateStore } from './certificate-store.js';
 import { importIssuerKey, verifyDer } from './p256.js';
-import { decodePemCertificates } from './pem.js';
 import type { RevocationList } from './revocation-list.js';
 
 /** Leaf first, root last. */
@@ -13,11 +13,12 @@ export type Chain = readonly Certificate[];
  * is self-issued (the root), each other one is followed by its issuer.
  * @throws Refusal `CHAIN_FORMAT` and those of parsing
  */
-export function readChain(pem: string, count: number, source: string): Chain {
-  const certificates = decodePemCertificates(pem, source).map(parseCertificate);
+export function readChain(pem: string, count: number, source: string, store: CertificateStore): Chain {
+  const certificates = store.readPem(pem, source);
   if (certificates.length !== count) {
     throw new Refusal('CHAIN_FORMAT', `${source} has ${certificates.length} certificates, not ${count}`);
   }
+  if (new Set(certificates).size !== count) throw new Refusal('CHAIN_FORMAT', `${source} has one certificate twice`);
   const roots = certificates.filter((certificate) => equalBytes(certificate.issuer, certificate.subject));
   const [root] = roots;
   if (root === undefined || roots.length !== 1) throw new Refusal('CHAIN_FORMAT', `${source} has not exactly one root`);
@@ -35,12 +36,13 @@ export function readChain(pem: string, count: number, source: string): Chain {
 }
 
 /**
- * Verifies every signature from the root down, with CA and path length constraints (RFC 5280 §6.1). The caller has
- * decided that the root's key is trusted; times and revocation are checked apart.
+ * Verifies every signature from the root down, with CA and path length constraints (RFC 5280 §6.1): no key is used
+ * before its certificate was vouched for. The caller has decided that the root's key is trusted; times and revocation are
+ * checked apart.
  * @throws Refusal `CHAIN_INVALID`
  */
 export function verifyChain(chain: Chain, source: string): void {
-  for (let i = 0; i < chain.length - 1; i++) {
+  for (let i = chain.length - 2; i >= 0; i -= 1) {
     const [subject, issuer] = [chain[i], chain[i + 1]];
     if (subject === undefined || issuer === undefined) throw new Error('unreachable: the loop stays inside the chain');
     if (!issuer.isCa || !issuer.keyUsage.keyCertSign) {
@@ -55,10 +57,18 @@ export function verifyChain(chain: Chain, source: string): void {
   }
 }
 
+/**
+ * Signatures that were verified and hold, by the two parsed objects. These are private to this package and never change,
+ * so that the memory is as good as the verification; it ends with the objects. A failure is never remembered.
+ */
+const proven = new WeakMap<Certificate | RevocationList, Certificate>();
+
 /** True when the signature holds and the raw issuer name equals the signer's subject. Certificates and CRLs alike. */
 export function isSignedBy(signed: Certificate | RevocationList, issuer: Certificate): boolean {
-  return (
+  if (proven.get(signed) === issuer) return true;
+  const holds =
     equalBytes(signed.issuer, issuer.subject) &&
-    verifyDer(importIssuerKey(issuer.publicPoint, issuer.commonName), signed.tbs, signed.signature)
-  );
+    verifyDer(importIssuerKey(issuer.publicPoint, issuer.commonName), signed.tbs, signed.signature);
+  if (holds) proven.set(signed, issuer);
+  return holds;
 }

@@ -40,6 +40,11 @@ const FIELD = {
 const TCB_FIELD = { components: 16, pceSvn: 17, cpuSvn: 18 } as const;
 const CONFIGURATION_FIELD = { dynamicPlatform: 1, cachedKeys: 2, smtEnabled: 3 } as const;
 
+/** Contents of the object identifiers the entries stand below. */
+const EXTENSION = Buffer.from(OID.sgxExtension, 'hex');
+const TCB = Buffer.from(`${OID.sgxExtension}02`, 'hex');
+const CONFIGURATION = Buffer.from(`${OID.sgxExtension}07`, 'hex');
+
 /**
  * Reads the SGX extension of a PCK leaf: a SEQUENCE of (OID, value), 5 entries (Processor CA) or 7 (Platform CA), its TCB
  * exactly 18 (Intel, "Intel SGX PCK Certificate and CRL profile").
@@ -49,9 +54,9 @@ export function readPckExtension(certificate: Certificate): PckExtension {
   const value = certificate.extensions.get(OID.sgxExtension);
   if (value === undefined) throw refuse('the PCK certificate has no SGX extension');
   const reader = new DerReader(value);
-  const fields = readFields(reader.enter(DER.sequence, 'SGX extension'), OID.sgxExtension);
+  const fields = readFields(reader.enter(DER.sequence, 'SGX extension'), EXTENSION);
   reader.expectEnd('SGX extension');
-  const tcb = readFields(need(fields, FIELD.tcb).enter(DER.sequence, 'TCB'), `${OID.sgxExtension}02`);
+  const tcb = readFields(need(fields, FIELD.tcb).enter(DER.sequence, 'TCB'), TCB);
   if (tcb.size !== TCB_FIELD.cpuSvn) throw refuse(`the TCB has ${tcb.size} entries, not ${TCB_FIELD.cpuSvn}`);
   const components = new Uint8Array(TCB_FIELD.components);
   for (let i = 0; i < components.length; i++) components[i] = need(tcb, i + 1).smallInteger(`component ${i + 1}`, 255);
@@ -72,7 +77,7 @@ export function readPckExtension(certificate: Certificate): PckExtension {
 }
 
 function readConfiguration(reader: DerReader): NonNullable<PckExtension['configuration']> {
-  const flags = readFields(reader.enter(DER.sequence, 'configuration'), `${OID.sgxExtension}07`);
+  const flags = readFields(reader.enter(DER.sequence, 'configuration'), CONFIGURATION);
   const flag = (field: number): boolean => flags.get(field)?.boolean('configuration flag') ?? false;
   return {
     dynamicPlatform: flag(CONFIGURATION_FIELD.dynamicPlatform),
@@ -82,17 +87,16 @@ function readConfiguration(reader: DerReader): NonNullable<PckExtension['configu
 }
 
 /** Values by the last byte of their OID, which must lie directly under `parent`. Each reader stands before one value. */
-function readFields(list: DerReader, parent: string): ReadonlyMap<number, DerReader> {
+function readFields(list: DerReader, parent: Uint8Array): ReadonlyMap<number, DerReader> {
   const fields = new Map<number, DerReader>();
   while (!list.atEnd) {
     const entry = list.enter(DER.sequence, 'SGX extension entry');
-    const oid = entry.oid('SGX extension entry id');
-    if (!oid.startsWith(parent) || oid.length !== parent.length + 2) throw refuse(`entry ${oid} does not belong here`);
-    const field = Number.parseInt(oid.slice(-2), 16);
-    if (fields.has(field)) throw refuse(`entry ${oid} stands twice`);
-    const value = entry.any('SGX extension value');
+    const field = entry.oidBelow(parent, 'SGX extension entry id');
+    if (field === undefined) throw refuse(`an entry does not belong below ${toHex(parent)}`);
+    if (fields.has(field)) throw refuse(`entry ${field} below ${toHex(parent)} stands twice`);
+    const value = entry.aside('SGX extension value');
     entry.expectEnd('SGX extension entry');
-    fields.set(field, new DerReader(value.encoded));
+    fields.set(field, value);
   }
   return fields;
 }

@@ -1,7 +1,31 @@
+import { equalBytes, fromHex } from '../bytes.js';
 import { Refusal } from '../refusal.js';
 import { readAlgorithm, readExtensions } from './certificate.js';
 import { DER, DerReader } from './der-reader.js';
 import { OID } from './object-identifiers.js';
+
+/** The revoked serials, left in the list: it is asked for two or three serials and may hold thousands. */
+export class RevokedSerials {
+  /** @param ends where each serial starts and ends in `bytes`, in turn */
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly ends: readonly number[],
+  ) {}
+
+  get size(): number {
+    return this.ends.length / 2;
+  }
+
+  /** @param serial hex without leading zero bytes */
+  has(serial: string): boolean {
+    const wanted = fromHex(serial);
+    if (wanted === undefined) return false;
+    for (let i = 0; i < this.ends.length; i += 2) {
+      if (equalBytes(this.bytes.subarray(this.ends[i], this.ends[i + 1]), wanted)) return true;
+    }
+    return false;
+  }
+}
 
 /** X.509 v2 certificate revocation list, signed with ecdsa-with-SHA256 (RFC 5280 §5). */
 export interface RevocationList {
@@ -13,8 +37,7 @@ export interface RevocationList {
   readonly issuer: Uint8Array;
   readonly thisUpdate: Date;
   readonly nextUpdate: Date;
-  /** Serials as hex without leading zero bytes. */
-  readonly revoked: ReadonlySet<string>;
+  readonly revoked: RevokedSerials;
 }
 
 const UNDERSTOOD: ReadonlySet<string> = new Set([OID.crlNumber, OID.authorityKeyId]);
@@ -42,14 +65,13 @@ export function parseRevocationList(der: Uint8Array): RevocationList {
   return { tbs: tbs.encoded, signature, issuer, thisUpdate, nextUpdate, revoked };
 }
 
-function readRevoked(content: Uint8Array | undefined): ReadonlySet<string> {
-  const serials = new Set<string>();
-  if (content === undefined) return serials;
-  const list = new DerReader(content);
+function readRevoked(content: Uint8Array | undefined): RevokedSerials {
+  const list = new DerReader(content ?? new Uint8Array());
+  const ends: number[] = [];
   while (!list.atEnd) {
     const entry = list.enter(DER.sequence, 'revoked certificate');
-    serials.add(entry.integerHex('revoked serial'));
-    entry.time('revocation date');
+    ends.push(...entry.unsigned('revoked serial'));
+    entry.timeMs('revocation date');
   }
-  return serials;
+  return new RevokedSerials(content ?? new Uint8Array(), ends);
 }

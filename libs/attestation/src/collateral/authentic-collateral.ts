@@ -8,7 +8,7 @@ import {
   verifySigningChain,
 } from '../verify/collateral-signatures.js';
 import { requireAnchor, type TrustAnchor } from '../verify/trust-anchor.js';
-import { requireWindow } from '../verify/window.js';
+import { ValidityWindow } from '../verify/window.js';
 import { type Chain, verifyChain } from '../x509/chain.js';
 import { type ParsedCollateral, parseCollateral } from './parse-collateral.js';
 import { caKindOf, type Platform, platformName } from './platform.js';
@@ -60,13 +60,15 @@ export function authenticateCollateral(
   if (wanted !== undefined && platformName(platform) !== platformName(wanted)) {
     throw new Refusal('COLLATERAL_MISMATCH', `it is for ${platformName(platform)}, not ${platformName(wanted)}`);
   }
+  const window = new ValidityWindow(parsed, NO_PCK_CHAIN);
   return {
     collateral,
     platform,
     tcbInfoNumber: tcbInfo.evaluationDataNumber,
     qeIdentityNumber: qeIdentity.evaluationDataNumber,
-    ...windowOf(parsed),
-    requireValidAt: (now) => void requireWindow(now, parsed, NO_PCK_CHAIN),
+    notBefore: window.notBefore,
+    notAfter: window.notAfter,
+    requireValidAt: (now) => window.require(now),
   };
 }
 
@@ -83,14 +85,4 @@ export function describePlatform({ tcbInfo, qeIdentity, pckCrlChain }: ParsedCol
     throw new Refusal('COLLATERAL_MISMATCH', `the PCK CRL is neither of the ${platformCa} nor the ${processorCa}`);
   }
   return { tee, fmspc: tcbInfo.fmspc, ca };
-}
-
-function windowOf(parsed: ParsedCollateral): { readonly notBefore: Date; readonly notAfter: Date } {
-  const { tcbInfo, qeIdentity, rootCrl, pckCrl } = parsed;
-  const certificates = [...parsed.tcbInfoChain, ...parsed.qeIdentityChain, ...parsed.pckCrlChain];
-  const from = [tcbInfo.issueDate, qeIdentity.issueDate, rootCrl.thisUpdate, pckCrl.thisUpdate];
-  const until = [tcbInfo.nextUpdate, qeIdentity.nextUpdate, rootCrl.nextUpdate, pckCrl.nextUpdate];
-  const latest = [...from, ...certificates.map(({ notBefore }) => notBefore)].map((date) => date.getTime());
-  const earliest = [...until, ...certificates.map(({ notAfter }) => notAfter)].map((date) => date.getTime());
-  return { notBefore: new Date(Math.max(...latest)), notAfter: new Date(Math.min(...earliest)) };
 }

@@ -5,7 +5,7 @@ import { DER, DerReader } from './der-reader.js';
 import { OID } from './object-identifiers.js';
 
 /** The revoked serials, left in the list: it is asked for two or three serials and may hold thousands. */
-export class RevokedSerials {
+class RevokedSerials {
   /** @param ends where each serial starts and ends in `bytes`, in turn */
   constructor(
     private readonly bytes: Uint8Array,

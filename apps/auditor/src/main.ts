@@ -9,7 +9,7 @@ import { replayCommand } from './replay/replay-command.js';
 
 const USAGE = `usage: main.js                          project, sign and serve the log
        main.js migrate                  create or update the tables and the read-only role
-       main.js replay [--json] [--to N] rebuild everything from event 1 and compare
+       main.js replay [...]             rebuild everything from the log and compare; see replay --help
 `;
 
 /** Runs the `migrate` step as a command. Errors are one line without the statement, which may hold a secret. */

@@ -31,6 +31,7 @@ export type Difference =
       readonly replayed: string | null;
     }
   | { readonly kind: 'root-differs'; readonly size: number; readonly live: string; readonly replayed: string }
+  | { readonly kind: 'grant-differs'; readonly seq: number; readonly count: number; readonly detail: string }
   | { readonly kind: 'live-unreadable'; readonly detail: string };
 
 /** Thrown inside a replay to end it at the first difference; never leaves it. */
@@ -65,6 +66,8 @@ export function describeDifference(difference: Difference): string {
       return `table ${difference.table}, row ${keyText(difference.key)}, column ${difference.column}: is ${difference.live}, the log says ${difference.replayed}`;
     case 'root-differs':
       return `Merkle root of ${difference.size} events: the live tree has ${difference.live}, the log gives ${difference.replayed}`;
+    case 'grant-differs':
+      return `grant: the decision of event ${difference.seq} does not come out again (${difference.count} in all): ${difference.detail}`;
     case 'live-unreadable':
       return `the live tables cannot be read: ${difference.detail}`;
   }

@@ -1,4 +1,5 @@
 import { type Difference, describeDifference } from './difference.js';
+import type { GrantSummary } from './grant-rechecker.js';
 
 /** One thing a replay checked. What did not run is `skipped` and says why. */
 export interface ReplayCheck {
@@ -9,6 +10,8 @@ export interface ReplayCheck {
 
 export interface ReplayReport {
   readonly equal: boolean;
+  /** First event replayed. */
+  readonly from: number;
   /** Number of events replayed. */
   readonly events: number;
   /** Events in the log that the live tables had not taken in yet: not compared. */
@@ -18,6 +21,8 @@ export interface ReplayReport {
   readonly checkpoints: number;
   /** Rows compared, by table. */
   readonly rows: Readonly<Record<string, number>>;
+  /** Decisions of the KMS, verified again. */
+  readonly grants: GrantSummary;
   readonly checks: readonly ReplayCheck[];
   readonly difference: Difference | null;
   readonly durationMs: number;

@@ -42,6 +42,8 @@ async function run(more: Partial<ReplayOptions> = {}): Promise<ReplayReport> {
     live,
     databaseUrl,
     verifier: identity,
+    directory: authors.directory,
+    trustAnchors: [],
     onProgress: () => undefined,
     signal: new AbortController().signal,
     clock: systemClock,

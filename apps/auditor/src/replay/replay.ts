@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventRejectedError } from '@vouch/domain';
+import type { TrustAnchor } from '@vouch/attestation';
+import { EventRejectedError, type KeyDirectory } from '@vouch/domain';
 import { type EventStore, SequenceGapError, type StoredEvent, StreamWentBackError } from '@vouch/eventstore';
 import { type CheckpointVerifier, CompactRange } from '@vouch/transparency';
 import type { DataSource } from 'typeorm';
@@ -12,6 +13,8 @@ import { checkCheckpoints, compareCopies, hex } from './compare-batch.js';
 import { compareTable } from './compare-table.js';
 import { EVENT_TABLE, MERKLE_TABLE, PROJECTED_TABLES } from './compared-tables.js';
 import { type Difference, DifferenceFound } from './difference.js';
+import { GrantRechecker } from './grant-rechecker.js';
+import { lastSeqAt } from './last-seq-at.js';
 import type { ReplayCheck, ReplayReport } from './replay-report.js';
 import { withScratchSchema } from './scratch-schema.js';
 
@@ -21,8 +24,16 @@ export interface ReplayOptions {
   /** URL of the same database, for the scratch schema's own connection. */
   readonly databaseUrl: string;
   readonly verifier: CheckpointVerifier;
-  /** Replay only the first so many events; the projected tables are then not compared unless that is all of them. */
+  /** Whose signatures count, for the events a decision rests on. */
+  readonly directory: KeyDirectory;
+  /** Roots a quote may lead to; Intel's when empty. */
+  readonly trustAnchors: readonly TrustAnchor[];
+  /** First event to replay (default 1). From a later one on, tables are not rebuilt and not compared. */
+  readonly from?: number;
+  /** Last event to replay; the projected tables are then not compared unless that is the last of all. */
   readonly to?: number;
+  /** Replay the log as it was at this time (by the broker's clock). */
+  readonly atTime?: Date;
   readonly onProgress: (events: number, of: number) => void;
   readonly signal: AbortSignal;
   readonly clock: { monotonicMs(): number };
@@ -63,14 +74,19 @@ export async function replay(options: ReplayOptions): Promise<ReplayReport> {
 class Replay {
   readonly #checks: ReplayCheck[] = [];
   readonly #rows: Record<string, number> = {};
-  readonly #tree = CompactRange.empty();
+  readonly #grants: GrantRechecker;
+  readonly #from: number;
+  #tree = CompactRange.empty();
   #checkpoints = 0;
   #notProjectedYet = 0;
 
   constructor(
     private readonly options: ReplayOptions,
     private readonly live: SqlSession,
-  ) {}
+  ) {
+    this.#from = options.from ?? 1;
+    this.#grants = new GrantRechecker(live, options.directory, options.trustAnchors);
+  }
 
   /** The first difference, or null. */
   async run(): Promise<Difference | null> {
@@ -87,11 +103,13 @@ class Replay {
   report(difference: Difference | null, durationMs: number): ReplayReport {
     return {
       equal: difference === null,
-      events: this.#tree.size,
+      from: this.#from,
+      events: Math.max(0, this.#tree.size - this.#from + 1),
       notProjectedYet: this.#notProjectedYet,
       root: hex(this.#tree.root()),
       checkpoints: this.#checkpoints,
       rows: this.#rows,
+      grants: this.#grants.summary,
       checks: this.#checks,
       difference,
       durationMs: Math.round(durationMs),
@@ -99,42 +117,81 @@ class Replay {
   }
 
   async #compare(): Promise<void> {
-    const { store, live, databaseUrl, to } = this.options;
     const position = await readPosition(this.live);
+    const end = await this.#end(position);
+    if (this.#from > 1) await this.#walkFrom(end);
+    else await this.#rebuildAll(end, end === position);
+    await this.#compareRoot(end);
+    this.#judgeGrants();
+  }
+
+  /** The last event to replay. */
+  async #end(position: number): Promise<number> {
+    const { store, to, atTime } = this.options;
     const lastSeq = await store.lastSeq();
     if (lastSeq < position) throw new DifferenceFound({ kind: 'log-cut', lastSeq, position });
     this.#notProjectedYet = lastSeq - position;
     const end = Math.min(to ?? position, position);
+    return atTime === undefined ? end : await lastSeqAt(store, atTime, end);
+  }
+
+  async #rebuildAll(end: number, isWhole: boolean): Promise<void> {
+    const { live, databaseUrl } = this.options;
     await withScratchSchema(live, databaseUrl, async (scratch) => {
-      await this.#rebuild(scratch, end);
+      let rebuilt = CompactRange.empty();
+      await this.#walk(end, async (events) => {
+        rebuilt = await projectBatch(scratch, rebuilt, events);
+      });
       await scratch.query('begin transaction isolation level repeatable read, read only');
-      await this.#compareTables(scratch, end, end === position);
+      await this.#compareTables(scratch, end, isWhole);
       await scratch.query('rollback');
-    });
-    await this.#compareRoot(end);
-    this.#checks.push({
-      name: 'grant evidence',
-      outcome: 'skipped',
-      detail: 'quotes are not verified again here; `vouch verify <instance>` does that for one grant',
     });
   }
 
-  async #rebuild(scratch: SqlSession, end: number): Promise<void> {
-    let rebuilt = CompactRange.empty();
+  /** Without tables: they follow from the first event only. The tree before `from` is the stored one; roots check it. */
+  async #walkFrom(end: number): Promise<void> {
+    this.#tree = await loadRange(this.live, Math.min(this.#from - 1, end));
+    await this.#walk(end, async () => undefined);
+    this.#checks.push({
+      name: 'tables',
+      outcome: 'skipped',
+      detail: `rows follow from event 1 on; this replay starts at event ${this.#from}`,
+    });
+  }
+
+  async #walk(end: number, project: (events: readonly StoredEvent[]) => Promise<void>): Promise<void> {
     for await (const events of this.#batches(end)) {
       if (this.options.signal.aborted) throw new ReplayInterruptedError('the replay was interrupted');
       await compareCopies(this.live, events);
-      rebuilt = await projectBatch(scratch, rebuilt, events);
+      await project(events);
       this.#checkpoints += await checkCheckpoints(this.live, this.#tree, events, this.options.verifier);
-      this.options.onProgress(this.#tree.size, end);
+      await this.#grants.take(events);
+      this.options.onProgress(this.#tree.size - this.#from + 1, end - this.#from + 1);
     }
     if (this.#tree.size !== end) {
       throw new DifferenceFound({ kind: 'log-cut', lastSeq: this.#tree.size, position: end });
     }
     await this.#refuseCheckpointsBeyond(end);
-    this.#pass('author signatures', `${end} events`);
-    this.#pass('event copies', `${end} events, byte for byte`);
+    const events = Math.max(0, end - this.#from + 1);
+    this.#pass('author signatures', `${events} events`);
+    this.#pass('event copies', `${events} events, byte for byte`);
     this.#pass('checkpoints', `${this.#checkpoints} signatures and roots`);
+  }
+
+  /** Every decision must come out as it was logged. */
+  #judgeGrants(): void {
+    const { decided, confirmed, differing, skipped, listed } = this.#grants.summary;
+    const first = listed.find(({ verdict }) => verdict === 'differs');
+    if (first !== undefined) {
+      throw new DifferenceFound({ kind: 'grant-differs', seq: first.seq, count: differing, detail: first.reason });
+    }
+    const detail = `${confirmed} of ${decided} decisions verified again from logged evidence, collateral and time`;
+    if (skipped === 0) {
+      this.#pass('grant evidence', detail);
+      return;
+    }
+    const reason = listed.find(({ verdict }) => verdict === 'skipped')?.reason ?? '';
+    this.#checks.push({ name: 'grant evidence', outcome: 'skipped', detail: `${detail}; ${skipped} not: ${reason}` });
   }
 
   /** Nothing may be signed that was not copied first. */
@@ -147,10 +204,14 @@ class Replay {
   }
 
   async *#batches(end: number): AsyncGenerator<StoredEvent[]> {
-    if (end === 0) return;
+    if (end < this.#from) return;
     let batch: StoredEvent[] = [];
     let bytes = 0;
-    for await (const event of this.options.store.read({ fromSeq: 1, follow: false, signal: this.options.signal })) {
+    for await (const event of this.options.store.read({
+      fromSeq: this.#from,
+      follow: false,
+      signal: this.options.signal,
+    })) {
       batch.push(event);
       bytes += event.bytes.length;
       if (batch.length >= BATCH_EVENTS || bytes >= BATCH_BYTES || event.seq === end) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AuthoredEvent } from '@vouch/domain';
 import type { EventStore } from '@vouch/eventstore';
 import type { TestAuthors } from '@vouch/testkit';
+import { SIMULATED_QUOTE } from './simulated-quote.js';
 
 const hex = (text: string, bytes: number) =>
   createHash('sha512')
@@ -32,7 +33,7 @@ export function deployStory(authors: TestAuthors, n: number): AuthoredEvent[] {
   const address = '127.64.0.9';
   const request = authors.event(worker, 'attestation.submitted', {
     ...at,
-    evidence: { quote: 'AAAA', eventLog: '[]', vmConfig: '{}' },
+    evidence: { quote: SIMULATED_QUOTE, eventLog: '[]', vmConfig: '{}' },
     claims: {
       version: 1,
       challenge: hex(`challenge ${n}`, 32),
@@ -90,7 +91,7 @@ function grantOf(n: number, requestId: string) {
   const { appId, instanceId, composeHash } = deployIds(n);
   return {
     requestId,
-    requestSeq: 7,
+    requestSeq: 10 * n - 3,
     hostId: HOST,
     instanceId,
     epoch: 1,

@@ -24,8 +24,8 @@ export interface GrantRecheck {
   readonly verdict: 'confirmed' | 'differs' | 'skipped';
   /** Why the verdict is not `confirmed`; empty otherwise. */
   readonly reason: string;
-  /** Block the policy was read at, taken as logged; null when policy was not reached. */
-  readonly policyBlock: number | null;
+  /** What policy was read and when (a contract's block, a file's digest), taken as logged; null when not reached. */
+  readonly policy: string | null;
   readonly checks: readonly RecheckedCheck[];
 }
 
@@ -92,7 +92,7 @@ function heading(grant: GrantEvent) {
     instanceId: data.instanceId,
     decidedAt: time,
     outcome: isIssued(grant) ? ('issued' as const) : ('denied' as const),
-    policyBlock: data.policy?.block ?? null,
+    policy: policyText(data.policy),
   };
 }
 
@@ -131,8 +131,20 @@ function recheckPlacement(
 }
 
 function policyNote({ policy }: EventData<'grant.issued'> | EventData<'grant.denied'>): string {
-  if (policy === null) return 'policy was not reached';
-  return `taken as logged: contract ${policy.contract} on chain ${policy.chainId} at block ${policy.block} (${policy.blockHash})`;
+  const text = policyText(policy);
+  return text === null ? 'policy was not reached' : `taken as logged: ${text}`;
+}
+
+function policyText(policy: EventData<'grant.issued'>['policy']): string | null {
+  if (policy === null) return null;
+  switch (policy.source) {
+    case 'file':
+      return `policy file ${policy.digest} of ${policy.modifiedAt}`;
+    case 'webhook':
+      return `answer of ${policy.host} at ${policy.answeredAt}`;
+    default:
+      return `contract ${policy.contract} on chain ${policy.chainId} at block ${policy.block} (${policy.blockHash})`;
+  }
 }
 
 function skipped(name: string, logged: Check['outcome'], detail: string): RecheckedCheck {

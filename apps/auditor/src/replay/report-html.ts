@@ -44,10 +44,10 @@ ${grants.listed.map(grantHtml).join('\n')}
 }
 
 function grantHtml(grant: GrantRecheck): string {
-  const { seq, instanceId, decidedAt, outcome, verdict, reason, policyBlock, checks } = grant;
-  const policy = policyBlock === null ? 'policy not reached' : `policy of block ${policyBlock}, as logged`;
+  const { seq, instanceId, decidedAt, outcome, verdict, reason, policy, checks } = grant;
+  const read = policy === null ? 'policy not reached' : `policy as logged: ${policy}`;
   return `<details${verdict === 'differs' ? ' open' : ''}><summary>Event ${seq}: ${outcome} ${badge(verdict)}
-<code>${escaped(instanceId)}</code> ${escaped(decidedAt)}, ${policy}${reason === '' ? '' : `. ${escaped(reason)}`}</summary>
+<code>${escaped(instanceId)}</code> ${escaped(decidedAt)}, ${escaped(read)}${reason === '' ? '' : `. ${escaped(reason)}`}</summary>
 <table><tr><th>Check</th><th>Logged</th><th>Again</th><th>Detail</th></tr>
 ${checks.map(checkHtml).join('\n')}</table></details>`;
 }

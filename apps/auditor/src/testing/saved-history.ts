@@ -3,7 +3,7 @@ import { canonicalBytes, type TrustFile, trustFileSchema } from '@vouch/domain';
 
 const FOLDER = new URL('../../../../test/replay/histories/', import.meta.url);
 
-export interface SavedEvent {
+interface SavedEvent {
   readonly seq: number;
   readonly subject: string;
   /** The stored bytes: canonical form is a function of the JSON, so the file can be read by people. */

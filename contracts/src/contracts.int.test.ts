@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { ContractFactory, Interface, id, keccak256, toUtf8Bytes, zeroPadValue } from 'ethers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addressOf, appContract, kmsContract } from './abi.js';
@@ -271,6 +272,15 @@ describe('readBootPolicy', () => {
       retryable: true,
     });
     deaf.destroy();
+  });
+
+  it('does not repeat the URL of the node, which may hold a key', async () => {
+    const wrong = jsonRpcProvider(`${node.url.replace(/:\d+$/, ':9')}/v3/an-access-key`, 500);
+    const error: unknown = await readBootPolicy(wrong, deployment.kms, bootInfo('99'.repeat(20))).catch(
+      (thrown) => thrown,
+    );
+    expect(inspect(error, { depth: 10 })).not.toContain('an-access-key');
+    wrong.destroy();
   });
 
   it('refuses a short hash instead of padding it', async () => {

@@ -11,15 +11,7 @@ export {
   readBootAuthResponse,
 } from './boot-auth/boot-auth-wire.js';
 export type { BootDecision, BootInfo, BootKind } from './boot-info.js';
-export {
-  type BlockChoice,
-  type BootPolicy,
-  type PolicyBlock,
-  type ReadBootPolicyOptions,
-  readBootPolicy,
-  readChainId,
-  readPolicyBlock,
-} from './boot-policy.js';
+export { type BootPolicy, type ReadBootPolicyOptions, readBootPolicy } from './boot-policy.js';
 export {
   type CompiledContract,
   type CompiledContracts,
@@ -28,6 +20,7 @@ export {
   compileContracts,
 } from './compile.js';
 export { type AppOptions, deployApp, deployKms, type KmsDeployment } from './deploy.js';
+export { type KmsOverview, readKmsOverview } from './kms-overview.js';
 export {
   approveCompose,
   approveOsImage,
@@ -36,6 +29,7 @@ export {
   revokeCompose,
   revokeOsImage,
 } from './manage.js';
+export { type BlockChoice, type PolicyBlock, readChainId, readPolicyBlock } from './pinned-call.js';
 export {
   judgeByPolicyFile,
   type PolicyFile,

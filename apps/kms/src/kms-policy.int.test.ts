@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { deployApp } from '@vouch/contracts';
 import type { EventData } from '@vouch/domain';
 import { busRequest } from '@vouch/platform';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { policyFileText } from './testing/boot-info.js';
-import type { ChildService } from './testing/child-service.js';
+import { ChildService } from './testing/child-service.js';
 import { KmsStack, OS_IMAGE } from './testing/kms-stack.js';
 import { SimulatedGuest } from './testing/simulated-guest.js';
 import { type StubServer, startStubServer } from './testing/stub-server.js';
@@ -31,10 +33,10 @@ afterEach(async () => {
 afterAll(() => stack.stop());
 
 /** Boots a guest of a placed instance and submits its evidence; answers the instance. */
-async function attest(): Promise<string> {
+async function attest(appId = APP_ID): Promise<string> {
   const instanceId = randomBytes(20).toString('hex');
   const releaseId = randomBytes(16).toString('hex');
-  const release = { releaseId, appId: APP_ID, composeHash: COMPOSE };
+  const release = { releaseId, appId, composeHash: COMPOSE };
   await stack.append('release.created', {
     ...{ ...release, appCompose: '{}', name: 'hello', encryptedEnv: '', ports: [8080] },
     resources: { vcpu: 1, memoryMiB: 512, diskGiB: 1 },
@@ -43,7 +45,7 @@ async function attest(): Promise<string> {
   await stack.append('instance.placed', {
     ...{ hostId: 'host-1', instanceId, epoch: 1, address: '127.16.0.5', reason: 'test' },
   });
-  const measured = { appId: APP_ID, instanceId, composeHash: COMPOSE };
+  const measured = { appId, instanceId, composeHash: COMPOSE };
   const guest = await SimulatedGuest.boot(stack.simulatorDir, OS_IMAGE, measured);
   const asked = { instanceId, epoch: 1 };
   const reply = await busRequest(host, 'kms.challenge.host-1', asked, { timeoutMs: 10_000 });
@@ -103,6 +105,25 @@ describe('a KMS whose policy is a file', () => {
 });
 
 describe('a KMS whose policy is an authorisation server', () => {
+  it('takes the word of the one of this repository, which asks the contract', async () => {
+    const entry = fileURLToPath(new URL('../../auth-server/dist/main.js', import.meta.url));
+    const server = ChildService.start(entry, {
+      PORT: '0',
+      AUTH_BACKEND: 'contract',
+      ETH_RPC_URL: stack.chainUrl,
+      KMS_CONTRACT_ADDR: stack.kmsContract,
+      ETH_CHAIN_ID: '31337',
+    });
+    const { url } = await server.line(({ msg }) => msg === 'ready');
+    await ready({ KMS_POLICY: 'webhook', KMS_POLICY_URL: String(url) });
+    expect(await decision(await attest())).toMatchObject({ failedCheck: 'policy.app', reason: 'App not registered' });
+    const appId = await stack.withSigner((signer) =>
+      deployApp(signer, stack.kmsContract, { composeHash: COMPOSE, allowAnyDevice: true }),
+    );
+    expect(await decision(await attest(appId))).toMatchObject({ appId, policy: { source: 'webhook' } });
+    expect(await server.end('SIGTERM')).toBe(0);
+  });
+
   it('grants by its word, marks plain HTTP, and releases nothing while it answers nonsense', async () => {
     let answer = JSON.stringify({ isAllowed: true, gatewayAppId: `0x${'6a'.repeat(20)}`, reason: '' });
     webhook = await startStubServer((_request, response) => void response.end(answer));

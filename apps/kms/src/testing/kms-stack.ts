@@ -61,6 +61,10 @@ export class KmsStack {
     return this.#store;
   }
 
+  get chainUrl(): string {
+    return this.chain.url;
+  }
+
   get simulatorDir(): string {
     return join(this.dir, 'simulator');
   }

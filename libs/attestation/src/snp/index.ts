@@ -20,7 +20,12 @@ export {
   type VcekAddress,
 } from './kds/urls.js';
 export { type SnpVmShape, snpLaunchDigest } from './launch/launch-digest.js';
-export { readSnpMeasurement, type SnpFirmwareSection, type SnpMeasurement } from './launch/measurement.js';
+export {
+  readSnpMeasurement,
+  type SnpFirmwareSection,
+  type SnpMeasurement,
+  writeSnpMeasurement,
+} from './launch/measurement.js';
 export {
   SNP_LAUNCH_CHECKS,
   type SnpLaunch,

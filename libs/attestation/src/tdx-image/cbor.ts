@@ -1,11 +1,11 @@
 import { ByteSink } from '../encodings/byte-sink.js';
 import { ByteSource } from '../encodings/byte-source.js';
 
-const MAJOR = { unsigned: 0, bytes: 2, text: 3, map: 5 } as const;
+const MAJOR = { unsigned: 0, bytes: 2, text: 3, array: 4, map: 5 } as const;
 
 /**
- * The part of CBOR (RFC 8949) that image measurements use: unsigned integers, byte strings, text and maps with text keys, in
- * deterministic form. Everything else, lengths that are not minimal included, is refused.
+ * The part of CBOR (RFC 8949) that image measurements use: unsigned integers, byte strings, text, arrays and maps with text keys,
+ * in deterministic form. Everything else, lengths that are not minimal included, is refused.
  */
 export class CborReader extends ByteSource {
   /** A map with all of `required`, perhaps `optional`, and nothing else. Members are read as they come. */
@@ -31,6 +31,13 @@ export class CborReader extends ByteSource {
 
   unsigned(field: string): number {
     return this.head(MAJOR.unsigned, field);
+  }
+
+  /** An array of at most `maxLength` entries, each read by `entry`. */
+  array<T>(field: string, maxLength: number, entry: () => T): readonly T[] {
+    const count = this.head(MAJOR.array, field);
+    if (count > maxLength) throw this.refuse(`${field} has ${count} entries, more than ${maxLength}`);
+    return Array.from({ length: count }, entry);
   }
 
   /** A byte string, of `sizeBytes` bytes when given: a view. */
@@ -66,6 +73,10 @@ export class CborWriter {
 
   map(count: number): this {
     return this.head(MAJOR.map, count);
+  }
+
+  array(count: number): this {
+    return this.head(MAJOR.array, count);
   }
 
   unsigned(value: number): this {

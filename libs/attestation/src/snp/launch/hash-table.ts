@@ -1,5 +1,5 @@
 import { concatBytes, hashBytes } from '../../bytes.js';
-import { guidBytes } from './guid.js';
+import { guidBytes } from '../../tdx-image/guid.js';
 import { PAGE_BYTES } from './launch-context.js';
 
 /** Kernel hashes that QEMU writes into the measured page and the firmware compares at boot. */

@@ -41,13 +41,13 @@ export function snpLaunchDigest(measurement: SnpMeasurement, shape: SnpVmShape):
   let digest = measurement.ovmfHash;
   for (const section of measurement.ovmfSections) {
     if (section.type === SECTION.kernelHashes) {
-      const page = hashTablePage(measurement, Number(measurement.hashesTableGpa & BigInt(PAGE_BYTES - 1)));
-      digest = updateLaunchDigest(digest, PAGE_TYPE.normal, section.gpa, pageDigest(page));
+      const page = hashTablePage(measurement, measurement.hashesTableGpa % PAGE_BYTES);
+      digest = updateLaunchDigest(digest, PAGE_TYPE.normal, BigInt(section.gpa), pageDigest(page));
       continue;
     }
     const type = pageTypeOf(section.type);
     for (let at = 0; at < section.size; at += PAGE_BYTES) {
-      digest = updateLaunchDigest(digest, type, section.gpa + BigInt(at));
+      digest = updateLaunchDigest(digest, type, BigInt(section.gpa + at));
       // Secrets and CPUID sections are one page however long they are declared.
       if (type !== PAGE_TYPE.zero) break;
     }

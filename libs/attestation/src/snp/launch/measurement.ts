@@ -1,9 +1,11 @@
-import { Refusal } from '../../refusal.js';
+import { toHex } from '../../bytes.js';
+import { type Decoded, decode } from '../../encodings/decoded.js';
+import { CborReader, CborWriter } from '../../tdx-image/cbor.js';
 
 /** One section of the firmware's SEV metadata. */
 export interface SnpFirmwareSection {
-  /** Guest physical address. */
-  readonly gpa: bigint;
+  /** Guest physical address, below 4 GiB. */
+  readonly gpa: number;
   /** In bytes. */
   readonly size: number;
   readonly type: number;
@@ -18,89 +20,89 @@ export interface SnpMeasurement {
   readonly kernelHash: Uint8Array;
   /** SHA-256, 32 bytes, or empty. */
   readonly initrdHash: Uint8Array;
-  readonly hashesTableGpa: bigint;
+  readonly hashesTableGpa: number;
   /** First instruction of every processor but the first. */
   readonly resetEip: number;
   readonly ovmfSections: readonly SnpFirmwareSection[];
 }
 
+const CODE = 'SNP_MEASUREMENT_FORMAT';
 const VERSION = 3;
-const U32_MAX = 0xffffffff;
-const U64_MAX = 0xffffffffffffffffn;
-const SECTIONS_MAX = 64;
-const FIELDS = [
-  'version',
-  'cmdline',
-  'ovmf_hash',
-  'kernel_hash',
-  'initrd_hash',
-  'hashes_table_gpa',
-  'reset_eip',
-  'ovmf_sections',
-] as const;
-const SECTION_FIELDS = ['gpa', 'size', 'type'] as const;
+const MAX = { documentBytes: 64 * 1024, sections: 64 } as const;
 
-/**
- * Reads the decoded value of `measurement.snp.cbor`: a map (object or Map with text keys), byte strings as Uint8Array,
- * integers as number or bigint. Unknown fields are refused.
- * @throws Refusal `SNP_MEASUREMENT`
- */
-export function readSnpMeasurement(decoded: unknown): SnpMeasurement {
-  const map = readMap(decoded, FIELDS, 'the measurement');
-  if (integer(map.get('version'), 'version') !== BigInt(VERSION)) throw refuse(`version is not ${VERSION}`);
-  const cmdline = map.get('cmdline');
-  if (typeof cmdline !== 'string') throw refuse('cmdline is not text');
-  const sections = map.get('ovmf_sections');
-  if (!Array.isArray(sections) || sections.length > SECTIONS_MAX) throw refuse('ovmf_sections is not a short array');
+/** Reads `measurement.snp.cbor`. Check `snp-measurement.format`; code `SNP_MEASUREMENT_FORMAT`. */
+export function readSnpMeasurement(bytes: Uint8Array): Decoded<SnpMeasurement> {
+  return decode(
+    'snp-measurement.format',
+    () => readMeasurement(bytes),
+    ({ kernelHash, ovmfSections }) => `kernel ${toHex(kernelHash)}, ${ovmfSections.length} firmware sections`,
+  );
+}
+
+/** @throws Refusal `SNP_MEASUREMENT_FORMAT` */
+export function readMeasurement(bytes: Uint8Array): SnpMeasurement {
+  const reader = new CborReader(bytes, CODE);
+  if (bytes.length > MAX.documentBytes) throw reader.refuse(`the document has more than ${MAX.documentBytes} bytes`);
+  const texts = { cmdline: '' };
+  const digests = { ovmf_hash: new Uint8Array(), kernel_hash: new Uint8Array(), initrd_hash: new Uint8Array() };
+  const numbers = { hashes_table_gpa: 0, reset_eip: 0 };
+  let sections: readonly SnpFirmwareSection[] = [];
+  const digest = (field: keyof typeof digests) => (): void => {
+    digests[field] = reader.byteString(field).slice();
+  };
+  const number = (field: keyof typeof numbers) => (): void => {
+    numbers[field] = reader.unsigned(field);
+  };
+  reader.map('measurement', {
+    version: () => {
+      const version = reader.unsigned('version');
+      if (version !== VERSION) throw reader.refuse(`measurement version ${version} is unknown`);
+    },
+    cmdline: () => {
+      texts.cmdline = reader.string('cmdline');
+    },
+    ovmf_hash: digest('ovmf_hash'),
+    kernel_hash: digest('kernel_hash'),
+    initrd_hash: digest('initrd_hash'),
+    hashes_table_gpa: number('hashes_table_gpa'),
+    reset_eip: number('reset_eip'),
+    ovmf_sections: () => {
+      sections = reader.array('ovmf_sections', MAX.sections, () => readSection(reader));
+    },
+  });
+  reader.expectEnd('the document');
   return {
-    cmdline,
-    ovmfHash: bytes(map.get('ovmf_hash'), 'ovmf_hash'),
-    kernelHash: bytes(map.get('kernel_hash'), 'kernel_hash'),
-    initrdHash: bytes(map.get('initrd_hash'), 'initrd_hash'),
-    hashesTableGpa: integer(map.get('hashes_table_gpa'), 'hashes_table_gpa'),
-    resetEip: small(map.get('reset_eip'), 'reset_eip'),
-    ovmfSections: sections.map(readSection),
+    cmdline: texts.cmdline,
+    ovmfHash: digests.ovmf_hash,
+    kernelHash: digests.kernel_hash,
+    initrdHash: digests.initrd_hash,
+    hashesTableGpa: numbers.hashes_table_gpa,
+    resetEip: numbers.reset_eip,
+    ovmfSections: sections,
   };
 }
 
-function readSection(value: unknown): SnpFirmwareSection {
-  const map = readMap(value, SECTION_FIELDS, 'a section');
-  return {
-    gpa: integer(map.get('gpa'), 'gpa'),
-    size: small(map.get('size'), 'size'),
-    type: small(map.get('type'), 'type'),
+function readSection(reader: CborReader): SnpFirmwareSection {
+  const section = { gpa: 0, size: 0, type: 0 };
+  const number = (field: keyof typeof section) => (): void => {
+    section[field] = reader.unsigned(field);
   };
+  reader.map('section', { gpa: number('gpa'), size: number('size'), type: number('type') });
+  return section;
 }
 
-function readMap(value: unknown, known: readonly string[], what: string): ReadonlyMap<unknown, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) {
-    throw refuse(`${what} is not a map`);
+/** Writes `measurement.snp.cbor` as dstack's image builder does, byte for byte. */
+export function writeSnpMeasurement(measurement: SnpMeasurement): Uint8Array {
+  const writer = new CborWriter().map(8).string('version').unsigned(VERSION);
+  writer.string('cmdline').string(measurement.cmdline);
+  writer.string('ovmf_hash').byteString(measurement.ovmfHash);
+  writer.string('kernel_hash').byteString(measurement.kernelHash);
+  writer.string('initrd_hash').byteString(measurement.initrdHash);
+  writer.string('hashes_table_gpa').unsigned(measurement.hashesTableGpa);
+  writer.string('reset_eip').unsigned(measurement.resetEip);
+  writer.string('ovmf_sections').array(measurement.ovmfSections.length);
+  for (const { gpa, size, type } of measurement.ovmfSections) {
+    writer.map(3).string('gpa').unsigned(gpa).string('size').unsigned(size).string('type').unsigned(type);
   }
-  const map: ReadonlyMap<unknown, unknown> = value instanceof Map ? value : new Map(Object.entries(value));
-  for (const key of map.keys()) {
-    if (typeof key !== 'string' || !known.includes(key)) throw refuse(`${what} has an unknown field`);
-  }
-  return map;
-}
-
-function bytes(value: unknown, field: string): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw refuse(`${field} is not a byte string`);
-  return value;
-}
-
-function integer(value: unknown, field: string): bigint {
-  const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
-  if (typeof number !== 'bigint' || number < 0n || number > U64_MAX)
-    throw refuse(`${field} is not an unsigned integer`);
-  return number;
-}
-
-function small(value: unknown, field: string): number {
-  const number = integer(value, field);
-  if (number > BigInt(U32_MAX)) throw refuse(`${field} is more than 32 bits`);
-  return Number(number);
-}
-
-function refuse(message: string): Refusal {
-  return new Refusal('SNP_MEASUREMENT', `measurement.snp.cbor: ${message}`);
+  return writer.finish();
 }

@@ -1,11 +1,12 @@
-import { equalBytes, hashBytes, toHex } from '../../bytes.js';
+import { equalBytes, toHex } from '../../bytes.js';
 import type { Check, Refused } from '../../check.js';
 import { CheckSheet } from '../../check-sheet.js';
 import { readJson } from '../../json-reader.js';
 import { Refusal } from '../../refusal.js';
+import { bindImageFile } from '../../tdx-image/checksum-file.js';
 import type { AppraisedSnpEvidence } from '../appraise-report.js';
 import { type SnpVmShape, snpLaunchDigest } from './launch-digest.js';
-import { readSnpMeasurement } from './measurement.js';
+import { readMeasurement } from './measurement.js';
 
 /** Names of the checks `verifySnpLaunch` reports, in order. */
 export const SNP_LAUNCH_CHECKS = ['launch.document', 'launch.os-image', 'launch.measurement'] as const;
@@ -15,8 +16,6 @@ export interface SnpLaunchInput {
   readonly document: string;
   /** SHA-256 of the OS image's sha256sum.txt, 32 bytes. */
   readonly osImageHash: Uint8Array;
-  /** Decodes CBOR; may throw. Maps as objects or Maps, byte strings as Uint8Array. */
-  readonly decodeCbor: (bytes: Uint8Array) => unknown;
 }
 
 export interface SnpLaunch {
@@ -35,7 +34,7 @@ const MAX = { documentChars: 256 * 1024, vcpus: 512 } as const;
 /**
  * Proves that the report's launch digest is that of this OS image on a machine of the stated shape: the checksum file is
  * the image's, the measurement file is in it, and the digest computed from it is the report's. Codes: `SNP_DOCUMENT`,
- * `OS_IMAGE_MISMATCH`, `SNP_MEASUREMENT`, `SNP_LAUNCH`, `SNP_LAUNCH_MISMATCH`.
+ * `OS_IMAGE_HASH`, `CHECKSUM_FILE`, `SNP_MEASUREMENT_FORMAT`, `SNP_LAUNCH`, `SNP_LAUNCH_MISMATCH`.
  */
 export function verifySnpLaunch({ verified }: AppraisedSnpEvidence, input: SnpLaunchInput): VerifySnpLaunchResult {
   const sheet = new CheckSheet(SNP_LAUNCH_CHECKS);
@@ -47,19 +46,13 @@ export function verifySnpLaunch({ verified }: AppraisedSnpEvidence, input: SnpLa
     );
     sheet.step(
       'launch.os-image',
-      () => {
-        const hash = hashBytes('sha256', document.checksumFile);
-        if (!equalBytes(hash, input.osImageHash)) {
-          throw new Refusal('OS_IMAGE_MISMATCH', `the checksum file is of OS image ${toHex(hash)}`);
-        }
-        requireListed(document.checksumFile, document.measurement);
-      },
+      () => bindImageFile({ ...input, checksumFile: document.checksumFile }, MEASUREMENT_FILE, document.measurement),
       () => `${MEASUREMENT_FILE} belongs to OS image ${toHex(input.osImageHash)}`,
     );
     return sheet.step(
       'launch.measurement',
       () => {
-        const measurement = readSnpMeasurement(decode(input.decodeCbor, document.measurement));
+        const measurement = readMeasurement(document.measurement);
         const digest = snpLaunchDigest(measurement, document.shape);
         if (!equalBytes(digest, verified.report.measurement)) {
           throw new Refusal('SNP_LAUNCH_MISMATCH', `the image launches as ${toHex(digest)}`);
@@ -100,24 +93,6 @@ function base64(text: string, field: string): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
   if (bytes.toString('base64') !== text) throw refuse(`${field} is not base64`);
   return new Uint8Array(bytes);
-}
-
-/** Exactly one line of the checksum file names the measurement, with its SHA-256 (first two columns). */
-function requireListed(checksumFile: Uint8Array, measurement: Uint8Array): void {
-  const lines = Buffer.from(checksumFile).toString('utf8').split('\n');
-  const rows = lines.map((line) => line.trim().split(/\s+/)).filter(([, name]) => name === MEASUREMENT_FILE);
-  const hash = toHex(hashBytes('sha256', measurement));
-  if (rows.length !== 1 || rows[0]?.[0]?.toLowerCase() !== hash) {
-    throw new Refusal('OS_IMAGE_MISMATCH', `the checksum file does not list this ${MEASUREMENT_FILE} exactly once`);
-  }
-}
-
-function decode(decodeCbor: SnpLaunchInput['decodeCbor'], bytes: Uint8Array): unknown {
-  try {
-    return decodeCbor(bytes);
-  } catch {
-    throw new Refusal('SNP_MEASUREMENT', `${MEASUREMENT_FILE} is not CBOR`);
-  }
 }
 
 function refuse(message: string): Refusal {

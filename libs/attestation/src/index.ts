@@ -18,6 +18,7 @@ export * from './evidence/index.js';
 export * from './measurements/index.js';
 export * from './platforms/index.js';
 export * from './process-image/index.js';
+export * from './ratls/index.js';
 export * from './report-data/index.js';
 export * from './snp/index.js';
 export * from './tdx-image/index.js';

@@ -23,7 +23,7 @@ export function section(fields: Partial<TdvfSection>): TdvfSection {
   return { dataOffset: 0, rawSize: 0, memoryAddress: 0, memorySize: 0, type: 0, attributes: 0, ...fields };
 }
 
-export const TDX_METADATA_GUID = guidBytes('e47a6535-984a-4798-865e-4685a7bf8ec2');
+const TDX_METADATA_GUID = guidBytes('e47a6535-984a-4798-865e-4685a7bf8ec2');
 const FOOTER_GUID = guidBytes('96b582de-1fb2-45f7-baea-a366c55a082d');
 /** Bytes of data in front of the metadata. */
 const DATA_BYTES = 0x3000;

@@ -29,13 +29,12 @@ const HASH_BYTES = 32;
 export function readAppInfo(bytes: Uint8Array): Decoded<AppInfo> {
   return decode(
     'app-info.format',
-    () => readAppInfoArray(bytes),
+    () => readArray(bytes),
     ({ appId }) => `app ${toHex(appId)}`,
   );
 }
 
-/** @throws Refusal `APP_INFO_FORMAT` */
-export function readAppInfoArray(bytes: Uint8Array): AppInfo {
+function readArray(bytes: Uint8Array): AppInfo {
   const reader = new MessagePackReader(bytes, 'APP_INFO_FORMAT');
   reader.tuple('app info', FIELDS);
   const info: AppInfo = {

@@ -25,7 +25,7 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
 
 /**
  * Reads an X.509 v3 certificate of any key and signature algorithm. Check `ratls.format`; codes `DER_FORMAT`,
- * `CERTIFICATE_FORMAT`, `RATLS_FORMAT`, `APP_INFO_FORMAT`.
+ * `CERTIFICATE_FORMAT`, `RATLS_FORMAT`.
  */
 export function readRatlsCertificate(der: Uint8Array): Decoded<RatlsCertificate> {
   return decode(
@@ -36,7 +36,7 @@ export function readRatlsCertificate(der: Uint8Array): Decoded<RatlsCertificate>
 }
 
 /** @throws Refusal */
-function readCertificate(der: Uint8Array): RatlsCertificate {
+export function readCertificate(der: Uint8Array): RatlsCertificate {
   const file = new DerReader(der);
   const outer = file.enter(DER.sequence, 'certificate');
   file.expectEnd('certificate');

@@ -1,7 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { Refusal } from '../refusal.js';
 import { DER, DerReader } from '../x509/der-reader.js';
-import { type AppInfo, readAppInfoArray, writeAppInfo } from './app-info.js';
 import { encodeDer, octetString } from './der-writer.js';
 
 /** dstack's RA-TLS extensions, 1.3.6.1.4.1.62397.1.n: contents of their object identifiers as hex (dstack-kms §8). */
@@ -26,8 +25,8 @@ export interface RatlsExtensions {
   readonly usage?: string;
   /** .8: VersionedAttestation, for `readAttestation`. */
   readonly attestation?: Uint8Array;
-  /** .9: see AppInfo for what it is worth. */
-  readonly appInfo?: AppInfo;
+  /** .9: for `readAppInfo`. Left packed, since nothing may depend on what the requester said of itself. */
+  readonly appInfo?: Uint8Array;
 }
 
 /** One extension ready for a certificate; never critical. */
@@ -45,7 +44,7 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Picks dstack's extensions out of a certificate's (values by object identifier hex, as `extnValue` holds them).
- * @throws Refusal `DER_FORMAT`, `RATLS_FORMAT`, `APP_INFO_FORMAT`
+ * @throws Refusal `DER_FORMAT`, `RATLS_FORMAT`
  */
 export function readRatlsExtensions(extensions: ReadonlyMap<string, Uint8Array>): RatlsExtensions {
   const content = (oid: string): Uint8Array | undefined => {
@@ -64,7 +63,7 @@ export function readRatlsExtensions(extensions: ReadonlyMap<string, Uint8Array>)
     ...(appId === undefined ? {} : { appId }),
     ...(usage === undefined ? {} : { usage: readText(usage, 'usage') }),
     ...(attestation === undefined ? {} : { attestation }),
-    ...(appInfo === undefined ? {} : { appInfo: readAppInfoArray(appInfo) }),
+    ...(appInfo === undefined ? {} : { appInfo }),
   };
 }
 
@@ -77,7 +76,7 @@ export function writeRatlsExtensions(extensions: RatlsExtensions): readonly Enco
     [RATLS_OID.appId, appId],
     [RATLS_OID.usage, usage === undefined ? undefined : Buffer.from(usage, 'utf8')],
     [RATLS_OID.attestation, attestation],
-    [RATLS_OID.appInfo, appInfo === undefined ? undefined : writeAppInfo(appInfo)],
+    [RATLS_OID.appInfo, appInfo],
   ];
   return contents.flatMap(([oid, content]) =>
     content === undefined ? [] : [{ oid, value: encodeDer(octetString(content)) }],

@@ -94,7 +94,7 @@ describe('RA-TLS extensions', () => {
       appId: filled(20, 1),
       usage: 'app:custom',
       attestation: filled(300, 2),
-      appInfo: info,
+      appInfo: writeAppInfo(info),
     };
     const map = new Map(writeRatlsExtensions(all).map(({ oid, value }) => [oid, value]));
     expect(map.size).toBe(6);
@@ -115,7 +115,7 @@ describe('RA-TLS extensions', () => {
     expect(() => of(RATLS_OID.appId, filled(20, 0x11))).toThrow(Refusal);
     expect(() => of(RATLS_OID.appId, concatBytes(wrapped(filled(20, 1)), hex('00')))).toThrow(Refusal);
     expect(() => of(RATLS_OID.usage, wrapped(hex('ff')))).toThrow(Refusal);
-    expect(() => of(RATLS_OID.appInfo, wrapped(hex('90')))).toThrow(Refusal);
+    expect(of(RATLS_OID.appInfo, wrapped(hex('90')))).toEqual({ appInfo: hex('90') });
   });
 });
 
@@ -172,7 +172,7 @@ describe('certificates', () => {
     notAfter: new Date('2035-06-01T10:00:00Z'),
     purposes: ['serverAuth', 'clientAuth'],
     altNames: ['app.example', '10.0.0.1', '::1', 'fe80::1:2', '::ffff:1.2.3.4', '1:2:3:4:5:6:7:8'],
-    ratls: { appId: filled(20, 0x11), usage: 'app:custom', attestation, appInfo: info },
+    ratls: { appId: filled(20, 0x11), usage: 'app:custom', attestation, appInfo: writeAppInfo(info) },
   };
   const minted = mintCertificate(issuer, content);
 
@@ -247,7 +247,7 @@ describe('certificates', () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat(255), fc.nat(), (at, value, cut) => {
         expect(code(readRatlsCertificate(minted.with(at % minted.length, value)))).toMatch(
-          /^(ok|DER_FORMAT|CERTIFICATE_FORMAT|RATLS_FORMAT|APP_INFO_FORMAT)$/,
+          /^(ok|DER_FORMAT|CERTIFICATE_FORMAT|RATLS_FORMAT)$/,
         );
         expect(code(readRatlsCertificate(minted.subarray(0, cut % minted.length)))).toBe('DER_FORMAT');
       }),

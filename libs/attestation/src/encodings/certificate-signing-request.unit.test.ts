@@ -2,8 +2,10 @@ import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, toHex } from '../bytes.js';
+import { eventLogJson } from '../event-log/parse-event-log.js';
 import { ratlsReportData } from '../report-data/report-data.js';
-import { hex, SAMPLE_PLATFORMS, sampleAttestation } from '../testing/sample-attestation.js';
+import { hex, SAMPLE_PLATFORMS, sampleAttestation, sampleRuntimeEvent } from '../testing/sample-attestation.js';
+import { TestPlatform } from '../testing/test-platform.js';
 import {
   type CertificateSigningRequest,
   type CsrV2,
@@ -138,9 +140,26 @@ describe('certificate requests', () => {
 
   it('upgrades version 1 only when its quote is a TDX quote', () => {
     const v1 = readCsr(hex(`${START}0c0102030040746573742e6578616d706c652e636f6d000100000409085b5d`), 1);
-    if (!v1.ok) throw new Error(v1.failed.detail);
+    if (!v1.ok || v1.value.version !== 1) throw new Error('not a version 1 request');
     expect(code(upgradeCsr(v1.value))).toBe('QUOTE_TRUNCATED');
     expect(upgradeCsr(r2)).toMatchObject({ ok: true, value: r2 });
+    const quote = new TestPlatform().quote({ reportData: ratlsReportData(rootSpki) });
+    for (const version of [1, 2] as const) {
+      const event = sampleRuntimeEvent('app-id', hex('0102'), version);
+      expect(upgradeCsr({ ...v1.value, version: 1, quote, eventLog: eventLogJson([event]) })).toMatchObject({
+        ok: true,
+        value: {
+          version: 2,
+          config: { subject: 'test.example.com', extAppInfo: false },
+          attestation: {
+            version: version - 1,
+            platform: { kind: 'tdx', quote, eventLog: [event] },
+            stack: { reportData: ratlsReportData(rootSpki), runtimeEvents: [{ event: 'app-id', version }] },
+          },
+        },
+      });
+    }
+    expect(code(upgradeCsr({ ...v1.value, version: 1, quote, eventLog: '{}' }))).toBe('EVENT_LOG_FORMAT');
   });
 
   it('damaged bytes never throw', () => {

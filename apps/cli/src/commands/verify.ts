@@ -1,228 +1,106 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import {
-  appraise,
-  bindEventLog,
-  grantReportData,
-  identityFromEventLog,
-  parseQuote,
-  type QuoteCollateralV3,
-  trustAnchorFromPem,
-  verifyParsedQuote,
-} from '@vouch/attestation';
-import {
-  type AuthoredEvent,
-  type Check,
-  canonicalBytes,
-  canonicalJson,
-  type EventData,
-  ed25519PublicKey,
-  KeyDirectory,
-  readEvent,
-  subjectOf,
-  trustFileSchema,
-  verifyAuthor,
-} from '@vouch/domain';
-import { verifyEndorsement } from '@vouch/keys';
-import { verifyReceipt } from '@vouch/transparency';
+import { readFileSync } from 'node:fs';
+import { examineEvidence, MAX_EVIDENCE_BYTES, readEvidence } from '@vouch/attestation';
 import type { Command } from 'commander';
 import { ApiClient } from '../api-client.js';
-import { type Context, readContext } from '../context.js';
+import { readContext } from '../context.js';
 import { CliFailure, exitCodes, misuse } from '../failure.js';
-import { outputForm, print } from '../output.js';
-import type { EventRow } from './fleet-types.js';
+import { note } from '../output.js';
+import { fetchEvidence } from './verify-fetch.js';
+import { verifyGrant } from './verify-grant.js';
+import { exitCodeOf, printEar, printJson, printTable, type Verification } from './verify-report.js';
+import {
+  earKeyOf,
+  examiningOf,
+  nonceOf,
+  policyOf,
+  tlsRootsOf,
+  type VerifyOptions,
+  verifyForm,
+} from './verify-settings.js';
+import { instanceOf, verifyTarget } from './verify-target.js';
 
-interface GrantRef {
-  readonly requestId: string;
-  readonly grantSeq: number;
-  readonly outcome: string;
-}
-
-/** `vouch verify <instance>`: checks the newest grant of an instance from its receipts and evidence, not from the API's word. */
+/** `vouch verify <url | file | app | instance>`: says what every check came to, and trusts nobody's word for it. */
 export function addVerifyCommand(program: Command): void {
   program
     .command('verify')
-    .description(
-      're-check the grant of an instance: log receipt, signatures, and the quote again from its logged evidence',
+    .description('verify evidence: of a live app, in a file, or behind the newest grant of an app or instance')
+    .argument('<target>', 'URL, file (- for standard input), app id or name, or instance id')
+    .option('-o, --output <form>', 'table, json or ear (signed attestation result)', 'table')
+    .option(
+      '--pccs <url>',
+      'collateral endpoint, or "intel"; may be repeated',
+      (url, list) => [...list, url],
+      [] as string[],
     )
-    .argument('<instance>', 'instance id')
-    .option('-o, --output <form>', 'table or json', 'table')
-    .action(async (instance: string, options: { output: string }) => {
-      const form = outputForm(options.output);
-      const checks = await verifyGrant(readContext(), instance);
-      if (form === 'json')
-        print(JSON.stringify({ instance, ok: checks.every(({ outcome }) => outcome !== 'fail'), checks }, null, 2));
-      else for (const check of checks) print(`${check.outcome.padEnd(7)} ${check.name.padEnd(36)} ${check.detail}`);
-      if (checks.some(({ name, outcome }) => name === 'grant.outcome' && outcome === 'fail'))
-        process.exitCode = exitCodes.denied;
-      else if (checks.some(({ outcome }) => outcome === 'fail')) process.exitCode = exitCodes.badEvidence;
+    .option('--pccs-ca <file>', 'PEM roots for TLS with the endpoints')
+    .option('--collateral <file>', 'collateral bundle: verifies offline')
+    .option('--at <time>', 'evaluate at this time (ISO 8601 or Unix seconds)')
+    .option('--policy <file>', 'appraisal policy (JSON); the default is the strictest')
+    .option('--ear-key <file>', 'PEM private key that signs the result of -o ear')
+    .option('--nonce <hex>', 'nonce to echo in the result of -o ear')
+    .option('--ca <file>', 'PEM roots for TLS with the app, when its evidence is a document')
+    .option('--no-cache', 'do not keep collateral on disk')
+    .option('--unsafe-trust-anchor <file>', 'PEM of a root to trust besides Intel’s, for simulated platforms')
+    .option('--unsafe-plain-http', 'allow collateral endpoints without TLS on other machines')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 every check holds, 1 misuse, 2 bad evidence, 3 network or collateral unavailable, 5 denied by policy',
+    )
+    .action(async (target: string, options: VerifyOptions) => {
+      const form = verifyForm(options);
+      const key = earKeyOf(options);
+      const nonce = nonceOf(options);
+      const verification = await verify(target, options);
+      if (form === 'json') printJson(verification);
+      else if (form === 'table' || key === undefined) printTable(verification);
+      else printEar(verification, { key, nonce });
+      process.exitCode = exitCodeOf(verification);
     });
 }
 
-async function verifyGrant(context: Context, instance: string): Promise<readonly Check[]> {
-  const { auditUrl, trustFile } = context;
-  if (auditUrl === undefined || trustFile === undefined)
-    throw misuse('this context names no audit log', 'add auditUrl and trustFile to the context file');
-  const api = new ApiClient(context);
-  const { items } = await api.get<{ items: GrantRef[] }>('/v1/grants', { instanceId: instance });
-  const newest = [...items].sort((a, b) => b.grantSeq - a.grantSeq)[0];
-  if (newest === undefined)
-    throw misuse(`no grant was decided for instance ${instance} yet`, 'see: vouch get instance <id>');
-  const log = new LogReader(
-    context,
-    auditUrl,
-    new KeyDirectory(trustFileSchema.parse(JSON.parse(readFileSync(trustFile, 'utf8')))),
-  );
-  const checks: Check[] = [];
-  const grant = await log.prove(newest.grantSeq, 'grant', checks);
-  if (grant === null) return checks;
-  if (grant.envelope.type !== 'grant.issued' && grant.envelope.type !== 'grant.denied') {
-    return [...checks, fail('grant.type', `event ${newest.grantSeq} is ${grant.envelope.type}`)];
+async function verify(text: string, options: VerifyOptions): Promise<Verification> {
+  const target = verifyTarget(text);
+  if (target.kind === 'fleet') return verifyInFleet(target.name, options);
+  const examining = examiningOf(options);
+  if (target.kind === 'url') {
+    const { evidence, checks } = await fetchEvidence(target.url, tlsRootsOf(options));
+    const examination = await examineEvidence(evidence, examining);
+    return { subject: { url: target.url.href }, before: checks, examination };
   }
-  checks.push(kmsEndorsed(log.directory));
-  const data = grant.envelope.data as EventData<'grant.issued'> | EventData<'grant.denied'>;
-  checks.push(
-    grant.envelope.type === 'grant.issued'
-      ? pass(
-          'grant.outcome',
-          `issued at ${grant.envelope.time} in key epoch ${'keyEpoch' in data ? data.keyEpoch : '-'}`,
-        )
-      : fail('grant.outcome', 'reason' in data ? `denied: ${data.reason}` : 'denied'),
-  );
-  checks.push(...data.checks.map((check) => ({ ...check, name: `kms:${check.name}` })));
-  const request = await log.prove(data.requestSeq, 'evidence', checks);
-  if (request?.envelope.type === 'attestation.submitted') {
-    const evidence = request.envelope.data as EventData<'attestation.submitted'>;
-    checks.push(...(await recheck(context, api, log, evidence, data, new Date(grant.envelope.time))));
-  }
-  return checks;
+  const read = readEvidence(readTarget(target.path));
+  const subject = { file: target.path };
+  if (!read.ok) return { subject, before: read.checks, examination: null };
+  return { subject, before: read.checks, examination: await examineEvidence(read.value, examining) };
 }
 
-/** Runs the quote and event-log verification again, from the logged bytes, at the grant's logged time. */
-async function recheck(
-  context: Context,
-  api: ApiClient,
-  log: LogReader,
-  { evidence, claims }: EventData<'attestation.submitted'>,
-  grant: Pick<EventData<'grant.issued'>, 'collateralDigest' | 'requestId'>,
-  now: Date,
-): Promise<readonly Check[]> {
-  const parsed = parseQuote(Buffer.from(evidence.quote, 'base64'));
-  if (!parsed.ok) return parsed.checks;
-  const collateral = await findCollateral(api, log, grant.collateralDigest);
-  if (collateral === null)
-    return [...parsed.checks, skipped('quote.verification', 'the log holds no collateral for this decision')];
-  const anchorFile = context.unsafeTrustAnchorFile;
-  const development = anchorFile !== undefined && existsSync(anchorFile);
-  const verified = verifyParsedQuote(parsed.quote, collateral, {
-    now,
-    ...(development ? { trustAnchors: [trustAnchorFromPem(readFileSync(anchorFile, 'utf8'))] } : {}),
-  });
-  if (!verified.ok) return [...parsed.checks, ...verified.checks];
-  const appraised = appraise(verified.quote, {
-    reportData: grantReportData(canonicalJson(claims)),
-    ...(development ? { unsafeTrustAnchorAccepted: true as const } : {}),
-  });
-  const soFar = [...parsed.checks, ...verified.checks, ...appraised.checks];
-  if (!appraised.ok) return soFar;
-  const bound = bindEventLog(appraised.evidence, evidence.eventLog);
-  if (!bound.ok) return [...soFar, ...bound.checks];
-  return [...soFar, ...bound.checks, ...identityFromEventLog(bound.log).checks];
-}
-
-async function findCollateral(
-  api: ApiClient,
-  log: LogReader,
-  digest: string | null,
-): Promise<QuoteCollateralV3 | null> {
-  if (digest === null) return null;
-  const { items } = await api.get<{ items: EventRow[] }>('/v1/events', {
-    type: 'kms.collateral-recorded',
-    limit: 1000,
-  });
-  for (const { seq } of [...items].reverse()) {
-    const proven = await log.prove(seq, 'collateral', []);
-    if (proven?.envelope.type !== 'kms.collateral-recorded') continue;
-    const { collateral } = proven.envelope.data as EventData<'kms.collateral-recorded'>;
-    if (createHash('sha256').update(canonicalBytes(collateral)).digest('hex') === digest)
-      return collateral as unknown as QuoteCollateralV3;
+/** The log holds evidence, collateral and time of the decision: options that would replace them are a misunderstanding. */
+async function verifyInFleet(name: string, options: VerifyOptions): Promise<Verification> {
+  for (const [option, given] of [
+    ['--at', options.at !== undefined],
+    ['--pccs', options.pccs.length > 0],
+    ['--collateral', options.collateral !== undefined],
+    ['--unsafe-trust-anchor', options.unsafeTrustAnchor !== undefined],
+  ] as const) {
+    if (given)
+      throw misuse(`${option} goes with a URL or file`, 'a grant is verified with what the log and the context hold');
   }
-  return null;
+  const policy = policyOf(options);
+  const context = readContext();
+  const instance = await instanceOf(new ApiClient(context), name);
+  if (instance !== name) note(`app ${name}: instance ${instance}`);
+  const { checks, examination } = await verifyGrant(context, instance, policy);
+  return { subject: { instance }, before: checks, examination };
 }
 
-/** Fetches receipts and takes nothing from them that does not lead to a checkpoint signed by the log in the context. */
-class LogReader {
-  constructor(
-    private readonly context: Context,
-    private readonly auditUrl: string,
-    readonly directory: KeyDirectory,
-  ) {}
-
-  /** The event at `seq`, with checks `<what>.receipt` and `<what>.author`; null when one of them fails. */
-  async prove(seq: number, what: string, checks: Check[]): Promise<AuthoredEvent | null> {
-    try {
-      const { event: bytes, checkpoint } = verifyReceipt(await this.#receipt(seq), {
-        origin: this.context.log.origin,
-        publicKey: ed25519PublicKey(this.context.log.publicKey),
-      });
-      checks.push(
-        pass(
-          `${what}.receipt`,
-          `event ${seq} is in the log of ${checkpoint.size} events with root ${Buffer.from(checkpoint.root).toString('hex').slice(0, 16)}…`,
-        ),
-      );
-      const { subject } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { subject: string };
-      const event = readEvent(bytes, subject);
-      verifyAuthor(event, this.directory);
-      checks.push(
-        pass(
-          `${what}.author`,
-          `${event.envelope.type} on ${subjectOf(event.envelope.type, event.envelope.data as never)} signed by ${event.envelope.keyid}`,
-        ),
-      );
-      return event;
-    } catch (error) {
-      if (error instanceof CliFailure) throw error;
-      checks.push(fail(`${what}.receipt`, (error as Error).message));
-      return null;
-    }
+function readTarget(path: string): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path === '-' ? 0 : path);
+  } catch (error) {
+    throw misuse(`${path}: ${(error as Error).message}`);
   }
-
-  async #receipt(seq: number): Promise<unknown> {
-    let response: Response;
-    try {
-      response = await fetch(new URL(`/log/receipt/${seq}`, this.auditUrl));
-    } catch (cause) {
-      throw new CliFailure(
-        exitCodes.network,
-        `the audit log at ${this.auditUrl} does not answer`,
-        'is the auditor up? run `vouch status`',
-        { cause },
-      );
-    }
-    if (!response.ok)
-      throw new CliFailure(
-        exitCodes.network,
-        `the audit log gave no receipt for event ${seq} (HTTP ${response.status})`,
-      );
-    return response.json();
+  if (bytes.length > MAX_EVIDENCE_BYTES) {
+    throw new CliFailure(exitCodes.badEvidence, `${path} has more than ${MAX_EVIDENCE_BYTES} bytes`);
   }
+  return bytes;
 }
-
-function kmsEndorsed({ trust }: KeyDirectory): Check {
-  const key = trust.keys.find(({ service }) => service === 'kms');
-  if (trust.kmsRoot === undefined || key === undefined)
-    return skipped('kms.endorsement', 'the trust file pins no KMS root');
-  const endorsed = verifyEndorsement({
-    rootCaSpki: Buffer.from(trust.kmsRoot.rootCaSpki, 'hex'),
-    eventKey: Buffer.from(key.publicKey, 'base64url'),
-    endorsement: Buffer.from(trust.kmsRoot.endorsement, 'base64'),
-  });
-  return endorsed
-    ? pass('kms.endorsement', 'the KMS event key is endorsed by the pinned root key')
-    : fail('kms.endorsement', 'the root key did not endorse the KMS event key');
-}
-
-const pass = (name: string, detail: string): Check => ({ name, outcome: 'pass', detail });
-const fail = (name: string, detail: string): Check => ({ name, outcome: 'fail', detail });
-const skipped = (name: string, detail: string): Check => ({ name, outcome: 'skipped', detail });

@@ -11,7 +11,6 @@ export interface EarOptions {
   readonly issuedAt: Date;
   /** Default 3600. */
   readonly lifetimeSeconds?: number;
-  readonly policy: EvidencePolicy;
   /** `ear_verifier_id`: who made the verifier, and which build it is. */
   readonly verifier: { readonly developer: string; readonly build: string };
   /** Echoed nonce of whoever asked, 8 to 64 bytes. */
@@ -35,7 +34,7 @@ const DEFAULT_LIFETIME_SECONDS = 3600;
 
 /** @throws RangeError when the nonce is not 8 to 64 bytes */
 export function earClaims(examination: Examination, options: EarOptions): EarClaims {
-  const { issuedAt, lifetimeSeconds, policy, verifier, nonce } = options;
+  const { issuedAt, lifetimeSeconds, verifier, nonce } = options;
   if (nonce !== undefined && (nonce.length < 8 || nonce.length > 64)) {
     throw new RangeError(`an EAT nonce has 8 to 64 bytes, not ${nonce.length}`);
   }
@@ -54,7 +53,7 @@ export function earClaims(examination: Examination, options: EarOptions): EarCla
       [label]: {
         ear_status: status,
         ear_trustworthiness_vector: vector,
-        ear_appraisal_policy_ids: [policyId(policy)],
+        ear_appraisal_policy_ids: [policyId(examination.facts.policy)],
         ear_attester_claims: attesterClaims(examination),
         ear_verifier_claims: verifierClaims(examination),
       },

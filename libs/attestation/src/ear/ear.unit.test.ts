@@ -9,14 +9,13 @@ import { TEST_GUEST, TestGuest } from '../testing/test-guest.js';
 import { TEST_NOW, type TestCollateral, type TestQuote } from '../testing/test-platform.js';
 import { INTEL_SGX_ROOT } from '../verify/trust-anchor.js';
 import { EAR_PROFILE, type EarOptions, earClaims } from './ear-claims.js';
-import { signEar, UnsupportedSigningKeyError } from './sign-ear.js';
+import { earAlgorithm, signEar, UnsupportedSigningKeyError } from './sign-ear.js';
 import { trustTier, trustVector } from './trust-vector.js';
 
 const guest = new TestGuest();
 const DEV: EvidencePolicy = { unsafeTrustAnchorAccepted: true, unsafeProcessGuestAccepted: true };
 const OPTIONS: EarOptions = {
   issuedAt: TEST_NOW,
-  policy: DEV,
   verifier: { developer: 'https://vouch.example', build: 'test 1' },
 };
 
@@ -86,9 +85,11 @@ describe('EAR', () => {
 
   it('names the policy: the same id for the same policy only', async () => {
     const examination = await examine({});
-    const id = (policy: EvidencePolicy) =>
-      (earClaims(examination, { ...OPTIONS, policy }).submods.tdx as { ear_appraisal_policy_ids: string[] })
-        .ear_appraisal_policy_ids[0];
+    const id = (policy: EvidencePolicy) => {
+      const facts = { ...examination.facts, policy };
+      const { tdx } = earClaims({ ...examination, facts }, OPTIONS).submods;
+      return (tdx as { ear_appraisal_policy_ids: string[] }).ear_appraisal_policy_ids[0];
+    };
     expect(id(DEV)).toMatch(/^ni:\/\/\/sha-256;[\w-]{43}$/);
     expect(id({ ...DEV })).toBe(id(DEV));
     expect(id({ ...DEV, appIds: [] })).not.toBe(id(DEV));
@@ -135,6 +136,7 @@ describe('EAR', () => {
     const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
     for (const key of [p384.privateKey, generateKeyPairSync('x25519').privateKey, p384.publicKey]) {
       expect(() => signEar(claims, key)).toThrow(UnsupportedSigningKeyError);
+      expect(() => earAlgorithm(key)).toThrow(UnsupportedSigningKeyError);
     }
     const examination = await examine({});
     for (const sizeBytes of [7, 65]) {

@@ -1,3 +1,3 @@
 export { EAR_PROFILE, type EarClaims, type EarOptions, earClaims } from './ear-claims.js';
-export { signEar, UnsupportedSigningKeyError } from './sign-ear.js';
+export { earAlgorithm, signEar, UnsupportedSigningKeyError } from './sign-ear.js';
 export { type TrustTier, type TrustVector, trustTier, trustVector } from './trust-vector.js';

@@ -29,6 +29,11 @@ export function signEar(claims: EarClaims, key: KeyObject): string {
   return `${input}.${signature.toString('base64url')}`;
 }
 
+/** How a key would sign, without signing. @throws UnsupportedSigningKeyError */
+export function earAlgorithm(key: KeyObject): 'ES256' | 'EdDSA' {
+  return describeKey(key).algorithm;
+}
+
 function describeKey(key: KeyObject): { readonly algorithm: 'ES256' | 'EdDSA'; readonly kid: string } {
   if (key.type !== 'private') throw new UnsupportedSigningKeyError(`a ${key.type} key`);
   const curve = key.asymmetricKeyDetails?.namedCurve;

@@ -5,6 +5,7 @@ import type { BoundEventLog, EventLogIdentity } from '../event-log/tdx-event.js'
 import type { TcbStatus } from '../verify/tcb-status.js';
 import type { VerifiedQuote } from '../verify/verified-quote.js';
 import type { AttestationEvidence } from './attestation-evidence.js';
+import type { EvidencePolicy } from './evidence-policy.js';
 import type { OsImageFinding } from './os-image.js';
 
 /**
@@ -35,6 +36,8 @@ export interface ExaminationFacts {
   readonly log: BoundEventLog | null;
   readonly identity: EventLogIdentity | null;
   readonly osImage: OsImageFinding | null;
+  /** The policy that decided. */
+  readonly policy: EvidencePolicy;
   /** Names of the weakenings the policy has, sorted. */
   readonly unsafe: readonly string[];
   readonly examinedAt: Date;

@@ -76,6 +76,7 @@ class Examiner {
       log: null,
       identity: null,
       osImage: null,
+      policy: options.policy ?? {},
       unsafe: unsafeNames(options.policy ?? {}),
       examinedAt: options.now,
     };

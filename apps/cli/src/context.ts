@@ -30,6 +30,8 @@ const contextSchema = z.strictObject({
     .optional(),
   /** Where `vouch audit replay` reaches the log and the database. */
   audit: z.strictObject({ environmentFile: z.string() }).optional(),
+  /** On the machine of a KMS: the settings its offline commands (`vouch kms …`) run with. */
+  kms: z.strictObject({ environmentFile: z.string() }).optional(),
 });
 
 export type Context = z.infer<typeof contextSchema>;

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addAuditCommands } from './commands/audit.js';
 import { addDeployCommand } from './commands/deploy.js';
 import { addFleetCommands } from './commands/fleet.js';
+import { addKmsCommands } from './commands/kms.js';
 import { addStackCommands } from './commands/stack.js';
 import { addStatusCommand } from './commands/status.js';
 import { addDownCommand, addUpCommand } from './commands/up.js';
@@ -24,6 +25,7 @@ addDeployCommand(program);
 addFleetCommands(program);
 addVerifyCommand(program);
 addAuditCommands(program);
+addKmsCommands(program);
 addStackCommands(program);
 
 try {

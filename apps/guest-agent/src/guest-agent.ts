@@ -56,7 +56,13 @@ export async function runGuest(surroundings: AgentSurroundings): Promise<void> {
 
   await measureGrant(events, grant);
   await writeAppKeysFile(args.state, grant.payload);
-  const decrypted = decryptedEnvironment(shared, Buffer.from(grant.payload.envCryptKey, 'hex'), log);
+  const { envCryptKey, earlier = [] } = grant.payload;
+  const envKeys = [envCryptKey, ...earlier.map((keys) => keys.envCryptKey).reverse()];
+  const decrypted = decryptedEnvironment(
+    shared,
+    envKeys.map((key) => Buffer.from(key, 'hex')),
+    log,
+  );
   await events.measure('system-ready', NOTHING);
 
   const bootLog = await tsm.persistently(() => tsm.bootLog());

@@ -1,25 +1,26 @@
 import { parseArgs } from 'node:util';
 import { ConfigError } from '@vouch/platform';
 import { readBootstrapConfig } from './config/kms-config.js';
+import { keyProviderOf } from './root/key-provider-of.js';
 import { publicStatement } from './root/public-statement.js';
-import { createRoot, readPassphrase } from './root/root-files.js';
+import { createRoot, loadRoots } from './root/root-files.js';
 
 const DOMAIN = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
  * `bootstrap --domain <name>`: makes the root keys once and answers the public statement as one line of JSON. A second
- * run answers the same. Throws ConfigError for a wrong argument or setting, RootKeysUnavailableError, SealOpenError.
+ * run answers the same (and the statements of later key epochs). Throws ConfigError for a wrong argument or setting, RootKeysUnavailableError, SealOpenError.
  */
 export async function bootstrap(args: readonly string[], env: NodeJS.ProcessEnv, now: Date): Promise<string> {
   const domain = domainOf(args);
   const config = readBootstrapConfig(env);
-  const unsafePassphrase = await readPassphrase(config.KMS_PASSPHRASE_FILE);
-  const root = await createRoot({ dataDir: config.KMS_DATA_DIR, unsafePassphrase, domain, now });
+  const store = { dataDir: config.KMS_DATA_DIR, provider: await keyProviderOf(config) };
+  (await createRoot(store, { domain, now })).keys.wipe();
+  const roots = await loadRoots(store);
   try {
-    return JSON.stringify(publicStatement(root));
+    return JSON.stringify(publicStatement(roots));
   } finally {
-    root.keys.wipe();
-    unsafePassphrase.fill(0);
+    for (const { keys } of roots) keys.wipe();
   }
 }
 

@@ -9,6 +9,8 @@ import { EvidenceAppraiser } from './evidence/evidence-appraiser.js';
 import type { DecisionPorts } from './grant/decision-ports.js';
 import { type PlacementView, readPlacement } from './placement/placement-view.js';
 import type { PolicyDecision, PolicySource } from './policy/policy-source.js';
+import { KeyEpochLog } from './root/key-epoch-log.js';
+import type { KeyEpochs } from './root/key-epochs.js';
 import { POLICY_SOURCE } from './tokens.js';
 
 /** The real sources of a decision's facts. */
@@ -19,6 +21,7 @@ export class DecisionSources implements DecisionPorts {
     private readonly challenges: ChallengeBook,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(POLICY_SOURCE) private readonly source: PolicySource,
+    private readonly epochs: KeyEpochLog,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -33,6 +36,9 @@ export class DecisionSources implements DecisionPorts {
   }
   policy(bootInfo: BootInfo): Promise<PolicyDecision> {
     return this.source.read('app', bootInfo);
+  }
+  async keyEpochs(): Promise<KeyEpochs> {
+    return (await this.epochs.read()).epochs;
   }
   now(): Date {
     return this.clock.now();

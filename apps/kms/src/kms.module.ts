@@ -9,9 +9,8 @@ import {
   type TrustAnchor,
   trustAnchorFromPem,
 } from '@vouch/attestation';
-import { type EventAuthor, type KeyDirectory, keyIdOf } from '@vouch/domain';
+import type { KeyDirectory } from '@vouch/domain';
 import type { EventStore } from '@vouch/eventstore';
-import { kmsEventKey } from '@vouch/keys';
 import {
   CLOCK,
   type Clock,
@@ -42,9 +41,11 @@ import { JetStreamSealedPublisher } from './grant/sealed-publisher.js';
 import { KmsController } from './kms.controller.js';
 import { policyMaxAgeSeconds, policySource } from './policy/policy-settings.js';
 import { Readiness } from './readiness.js';
+import { eventAuthor } from './root/event-author.js';
+import { KeyEpochLog } from './root/key-epoch-log.js';
+import type { Keyring } from './root/keyring.js';
 import { RootModule } from './root/root.module.js';
-import type { KmsRoot } from './root/root-files.js';
-import { KMS_CONFIG, KMS_ROOT, POLICY_SOURCE } from './tokens.js';
+import { KMS_CONFIG, KMS_KEYRING, POLICY_SOURCE } from './tokens.js';
 
 /** A guest needs one challenge per boot and a few certificates: this is room for a host that boots many at once. */
 const HOST_LIMIT = { burst: 100, perSecond: 20 } as const;
@@ -75,9 +76,8 @@ const providers: Provider[] = [
   },
   {
     provide: CertificateIssuer,
-    useFactory: (root: KmsRoot, store: EventStore, writer: EventWriter, grants: GrantLog, clock: Clock) =>
-      new CertificateIssuer({ root, store, writer, grants, limit: limitOf(clock), now: () => clock.now() }),
-    inject: [KMS_ROOT, EVENT_STORE, EventWriter, GrantLog, CLOCK],
+    useFactory: certificateIssuer,
+    inject: [KMS_KEYRING, KeyEpochLog, EVENT_STORE, EventWriter, GrantLog, CLOCK],
   },
   { provide: EvidenceAppraiser, useFactory: evidenceAppraiser, inject: [KMS_CONFIG, CLOCK] },
   DecisionSources,
@@ -87,7 +87,12 @@ const providers: Provider[] = [
       new CollateralRecorder(config.KMS_ID, store, writer),
     inject: [KMS_CONFIG, EVENT_STORE, EventWriter],
   },
-  { provide: PayloadSealer, useFactory: (root: KmsRoot) => new PayloadSealer(root), inject: [KMS_ROOT] },
+  {
+    provide: KeyEpochLog,
+    useFactory: (config: KmsConfig, store: EventStore) => new KeyEpochLog(config.KMS_ID, store),
+    inject: [KMS_CONFIG, EVENT_STORE],
+  },
+  { provide: PayloadSealer, useFactory: (keyring: Keyring) => new PayloadSealer(keyring), inject: [KMS_KEYRING] },
   {
     provide: GrantDecider,
     useFactory: grantDecider,
@@ -96,7 +101,7 @@ const providers: Provider[] = [
   {
     provide: GrantDelivery,
     useFactory: grantDelivery,
-    inject: [KMS_ROOT, PayloadSealer, NATS, KEY_DIRECTORY, PinoLogger],
+    inject: [KMS_KEYRING, KeyEpochLog, PayloadSealer, NATS, KEY_DIRECTORY, PinoLogger],
   },
   {
     provide: RequestAnswerer,
@@ -111,7 +116,7 @@ const providers: Provider[] = [
     RootModule,
     PlatformModule.forService({
       service: 'kms',
-      author: { imports: [RootModule], inject: [KMS_ROOT], useFactory: eventAuthor },
+      author: { imports: [RootModule], inject: [KMS_KEYRING, KMS_CONFIG], useFactory: eventAuthor },
     }),
   ],
   controllers: [KmsController],
@@ -119,14 +124,20 @@ const providers: Provider[] = [
 })
 export class KmsModule {}
 
-/** Every replica of one root writes as one author. */
-function eventAuthor(root: KmsRoot): EventAuthor {
-  const { privateKey, publicKey } = kmsEventKey(root.keys);
-  return { service: 'kms', node: '', keyid: keyIdOf(publicKey), privateKey };
-}
-
 function limitOf(clock: Clock): HostRateLimit {
   return new HostRateLimit({ ...HOST_LIMIT, monotonicMs: () => clock.monotonicMs() });
+}
+
+function certificateIssuer(
+  keyring: Keyring,
+  epochs: KeyEpochLog,
+  store: EventStore,
+  writer: EventWriter,
+  grants: GrantLog,
+  clock: Clock,
+): CertificateIssuer {
+  const limit = limitOf(clock);
+  return new CertificateIssuer({ keyring, epochs, store, writer, grants, limit, now: () => clock.now() });
 }
 
 function evidenceAppraiser(config: KmsConfig, clock: Clock): EvidenceAppraiser {
@@ -191,7 +202,8 @@ function grantDecider(
 }
 
 function grantDelivery(
-  root: KmsRoot,
+  keyring: Keyring,
+  epochs: KeyEpochLog,
   sealer: PayloadSealer,
   connection: NatsConnection,
   directory: KeyDirectory,
@@ -200,5 +212,5 @@ function grantDelivery(
   const receipts = new AuditorReceipts(connection, directory.trust);
   const publisher = new JetStreamSealedPublisher(connection);
   logger.setContext('grants');
-  return new GrantDelivery({ root, sealer, receipts, publisher, logger });
+  return new GrantDelivery({ keyring, epochs, sealer, receipts, publisher, logger });
 }

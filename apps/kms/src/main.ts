@@ -1,20 +1,26 @@
 import 'reflect-metadata';
+import { preferNativeK256 } from '@vouch/keys';
 import { ConfigError, EXIT, runService } from '@vouch/platform';
 import { bootstrap } from './bootstrap-command.js';
+import { epochCommand } from './epoch-command.js';
 import { KmsModule } from './kms.module.js';
 import { Readiness } from './readiness.js';
+import { sharesCommand } from './shares-command.js';
 
-const [command, ...args] = process.argv.slice(2);
-if (command === undefined) {
+const COMMANDS = { bootstrap, epoch: epochCommand, shares: sharesCommand } as const;
+
+const [name, ...args] = process.argv.slice(2);
+preferNativeK256();
+if (name === undefined) {
   await runService(KmsModule, { service: 'kms', started: (app) => app.get(Readiness).start() });
-} else if (command === 'bootstrap') {
+} else if (Object.hasOwn(COMMANDS, name)) {
   try {
-    process.stdout.write(`${await bootstrap(args, process.env, new Date())}\n`);
+    process.stdout.write(`${await COMMANDS[name as keyof typeof COMMANDS](args, process.env, new Date())}\n`);
   } catch (error) {
-    process.stderr.write(`vouch kms bootstrap: ${(error as Error).message}\n`);
+    process.stderr.write(`vouch kms ${name}: ${(error as Error).message}\n`);
     process.exitCode = error instanceof ConfigError ? EXIT.config : 1;
   }
 } else {
-  process.stderr.write(`vouch kms: unknown command ${command}; there is "bootstrap --domain <name>"\n`);
+  process.stderr.write(`vouch kms: unknown command ${name}; there are ${Object.keys(COMMANDS).join(', ')}\n`);
   process.exitCode = EXIT.config;
 }

@@ -4,8 +4,8 @@ import { EVENT_STORE, EventWriter, PinoLogger, pause, ServiceState } from '@vouc
 import { type KmsConfig, standingWeakenings } from './config/kms-config.js';
 import type { PolicyAnchor, PolicySource } from './policy/policy-source.js';
 import { announceRoot } from './root/announce-root.js';
-import type { KmsRoot } from './root/root-files.js';
-import { KMS_CONFIG, KMS_ROOT, POLICY_SOURCE } from './tokens.js';
+import type { Keyring } from './root/keyring.js';
+import { KMS_CONFIG, KMS_KEYRING, POLICY_SOURCE } from './tokens.js';
 
 const HOLD = 'policy';
 const CHECK_EVERY_MS = 5_000;
@@ -22,7 +22,7 @@ export class Readiness implements OnApplicationShutdown {
 
   constructor(
     @Inject(KMS_CONFIG) private readonly config: KmsConfig,
-    @Inject(KMS_ROOT) private readonly root: KmsRoot,
+    @Inject(KMS_KEYRING) private readonly keyring: Keyring,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     private readonly writer: EventWriter,
     @Inject(POLICY_SOURCE) private readonly policy: PolicySource,
@@ -68,7 +68,7 @@ export class Readiness implements OnApplicationShutdown {
   async #announce(anchor: PolicyAnchor): Promise<void> {
     const { KMS_ID: kmsId, KMS_POLICY: policySource } = this.config;
     const announcement = { kmsId, ...anchor, policySource, unsafe: standingWeakenings(this.config) };
-    const outcome = await announceRoot(this.root, announcement, this.store, this.writer);
+    const outcome = await announceRoot(this.keyring.first, announcement, this.store, this.writer);
     this.logger.info({ kmsId, outcome }, 'root announced in the log');
   }
 }

@@ -1,6 +1,6 @@
 /** KmsConfig. */
 export const KMS_CONFIG = Symbol('KMS_CONFIG');
-/** KmsRoot: the opened root keys. */
-export const KMS_ROOT = Symbol('KMS_ROOT');
+/** Keyring: the opened root keys of every key epoch. */
+export const KMS_KEYRING = Symbol('KMS_KEYRING');
 /** PolicySource: where boot policy is read. */
 export const POLICY_SOURCE = Symbol('POLICY_SOURCE');

@@ -112,6 +112,8 @@ const decision = {
   unsafe: unsafeField,
 } as const;
 
+const keyEpochOf = { kmsId: hostIdField, keyEpoch: z.number().int().nonnegative() } as const;
+
 interface Definition<S extends z.ZodType> {
   readonly kind: string;
   readonly writer: Service;
@@ -278,7 +280,10 @@ export const eventCatalog = {
     z.strictObject({
       ...decision,
       composeHash: hex32,
+      /** Key epoch the granted keys are derived in. */
       keyEpoch: z.number().int().nonnegative(),
+      /** Earlier key epochs whose disk and env keys are in the payload too, so that the guest can re-key; ascending. */
+      earlierKeyEpochs: z.array(z.number().int().nonnegative()).max(64).optional(),
       osImageHash: hex32,
       mrAggregated: hex32,
       deviceId: hex32,
@@ -331,6 +336,33 @@ export const eventCatalog = {
       /** QuoteCollateralV3 (attestation §3). */
       collateral: z.record(z.string(), z.string()),
     }),
+    (d) => [d.kmsId],
+  ),
+  'kms.key-epoch-prepared': define(
+    'kms',
+    'kms',
+    z.strictObject({
+      ...keyEpochOf,
+      /** The new root, hex: what an operator adds to the trust files before it is used. */
+      rootCaSpki: hex.length(182),
+      k256Pub: hex.length(66),
+      eventKey: hex32,
+      /** The new root CA key's endorsement of `eventKey` (DER ECDSA, base64). */
+      endorsement: base64,
+    }),
+    (d) => [d.kmsId],
+  ),
+  'kms.key-epoch-activated': define('kms', 'kms', z.strictObject({ ...keyEpochOf }), (d) => [d.kmsId]),
+  'kms.key-epoch-tainted': define(
+    'kms',
+    'kms',
+    z.strictObject({ ...keyEpochOf, reason: z.string().min(1).max(500) }),
+    (d) => [d.kmsId],
+  ),
+  'kms.key-epoch-revoked': define(
+    'kms',
+    'kms',
+    z.strictObject({ ...keyEpochOf, reason: z.string().min(1).max(500) }),
     (d) => [d.kmsId],
   ),
   'certificate.issued': define(

@@ -28,6 +28,17 @@ export const trustFileSchema = z.strictObject({
       k256Pub: z.string().regex(/^[0-9a-f]{66}$/),
       /** ECDSA P-256/SHA-256 (DER, base64url) by the root CA key over "vouch-kms-event-key-v1\n" || raw Ed25519 key. */
       endorsement: z.string().min(1),
+      /** Roots of later key epochs that guests take as this KMS's too: written here before such an epoch is activated. */
+      later: z
+        .array(
+          z.strictObject({
+            keyEpoch: z.number().int().positive(),
+            rootCaSpki: z.string().regex(/^[0-9a-f]{182}$/),
+            k256Pub: z.string().regex(/^[0-9a-f]{66}$/),
+          }),
+        )
+        .max(64)
+        .optional(),
     })
     .optional(),
 });

@@ -1,8 +1,9 @@
 import { deriveDhSecret, deriveKey, deriveP256 } from './derive.js';
 import { x25519PublicKey } from './env-key.js';
+import { deriveEpochKey, deriveEpochScalar } from './epoch-derive.js';
 import { InvalidKeyError } from './errors.js';
-import { assertK256Scalar, k256PublicKey, recoverK256Keccak, signK256Keccak } from './k256.js';
-import type { P256Key } from './p256.js';
+import { assertK256Scalar, isK256Scalar, k256PublicKey, recoverK256Keccak, signK256Keccak } from './k256.js';
+import { isP256Scalar, type P256Key, p256FromScalar } from './p256.js';
 import type { RootKeys } from './root-keys.js';
 
 const APP_ID_BYTES = 20;
@@ -22,39 +23,83 @@ export interface AppKeys {
 }
 
 /**
- * The keys of an app (and, for the disk key, of an instance) as dstack's KMS derives them (dstack-kms §7). `appId` has 20
- * bytes; `instanceId` has 20, or 0 for apps without an instance id. Throws InvalidKeyError.
+ * The keys of an app (and, for the disk key, of an instance) in the root's key epoch: as dstack's KMS derives them
+ * (dstack-kms §7) in epoch 0, by {@link deriveEpochKey} from 1 on. `appId` has 20 bytes; `instanceId` has 20, or 0 for apps
+ * without an instance id. Throws InvalidKeyError.
  */
 export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uint8Array): AppKeys {
-  assertAppId(appId);
-  if (instanceId.length !== 0 && instanceId.length !== APP_ID_BYTES) {
-    throw new InvalidKeyError('an instance id has 20 bytes (or none)');
-  }
-  const diskCryptKey = root.useCaScalar((ca) => deriveDhSecret(ca, [appId, instanceId, 'app-disk-crypt-key']));
   const envCryptKey = deriveEnvCryptKey(root, appId);
-  const k256Key = root.useK256Scalar((k256) => deriveKey(k256, [appId, 'app-key'], 32));
-  assertK256Scalar(k256Key);
+  const k256Key = deriveAppK256Key(root, appId);
   const publicKey = k256PublicKey(k256Key);
   return {
-    diskCryptKey,
+    diskCryptKey: deriveDiskCryptKey(root, appId, instanceId),
     envCryptKey,
     envPublicKey: x25519PublicKey(envCryptKey),
     k256Key,
     k256PublicKey: publicKey,
-    k256Signature: root.useK256Scalar((k256) => signK256Keccak(k256, appKeyStatement(appId, publicKey))),
+    k256Signature: signAppKey(root, appId, publicKey),
   };
+}
+
+/** Disk key of an instance, 32 bytes; see {@link deriveAppKeys}. */
+export function deriveDiskCryptKey(root: RootKeys, appId: Uint8Array, instanceId: Uint8Array): Uint8Array {
+  assertAppId(appId);
+  if (instanceId.length !== 0 && instanceId.length !== APP_ID_BYTES) {
+    throw new InvalidKeyError('an instance id has 20 bytes (or none)');
+  }
+  const { keyEpoch } = root;
+  const purpose = 'app-disk-crypt-key';
+  return root.useCaScalar((ca) =>
+    keyEpoch === 0
+      ? deriveDhSecret(ca, [appId, instanceId, purpose])
+      : deriveEpochKey(ca, { keyEpoch, purpose, parts: [appId, instanceId] }, 32),
+  );
 }
 
 /** X25519 secret of an app's encrypted environment. */
 export function deriveEnvCryptKey(root: RootKeys, appId: Uint8Array): Uint8Array {
   assertAppId(appId);
-  return root.useCaScalar((ca) => deriveDhSecret(ca, [appId, 'env-encrypt-key']));
+  const { keyEpoch } = root;
+  const purpose = 'env-encrypt-key';
+  return root.useCaScalar((ca) =>
+    keyEpoch === 0
+      ? deriveDhSecret(ca, [appId, purpose])
+      : deriveEpochKey(ca, { keyEpoch, purpose, parts: [appId] }, 32),
+  );
+}
+
+/** The app's secp256k1 scalar. */
+export function deriveAppK256Key(root: RootKeys, appId: Uint8Array): Uint8Array {
+  assertAppId(appId);
+  const { keyEpoch } = root;
+  const purpose = 'app-key';
+  return root.useK256Scalar((k256) => {
+    if (keyEpoch > 0) return deriveEpochScalar(k256, { keyEpoch, purpose, parts: [appId] }, isK256Scalar);
+    const scalar = deriveKey(k256, [appId, purpose], 32);
+    assertK256Scalar(scalar);
+    return scalar;
+  });
+}
+
+/** The root's signature that a secp256k1 key (compressed) is this app's: 65 bytes over {@link appKeyStatement}. */
+export function signAppKey(root: RootKeys, appId: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  return root.useK256Scalar((k256) => signK256Keccak(k256, appKeyStatement(appId, publicKey)));
 }
 
 /** The app's CA key: deterministic, while its certificate may be minted again. */
 export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): P256Key {
   assertAppId(appId);
-  return root.useCaScalar((ca) => deriveP256(ca, [appId, 'app-ca']));
+  const { keyEpoch } = root;
+  const purpose = 'app-ca';
+  return root.useCaScalar((ca) => {
+    if (keyEpoch === 0) return deriveP256(ca, [appId, purpose]);
+    const scalar = deriveEpochScalar(ca, { keyEpoch, purpose, parts: [appId] }, isP256Scalar);
+    try {
+      return p256FromScalar(scalar);
+    } finally {
+      scalar.fill(0);
+    }
+  });
 }
 
 /** What k256_signature signs: "dstack-kms-issued" ":" app id (20) compressed public key (33). */

@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { p256 } from '@noble/curves/nist.js';
 import { deriveKey } from './derive.js';
+import { deriveEpochKey } from './epoch-derive.js';
 import { InvalidKeyError } from './errors.js';
 import { p256PublicKey } from './p256.js';
 import type { RootKeys } from './root-keys.js';
@@ -18,10 +19,13 @@ export interface KmsEventKey {
   readonly endorsement: Uint8Array;
 }
 
-/** Derives the event key: Ed25519 seed = deriveKey(root CA scalar, ["vouch-kms-event-key"], 32). */
+/**
+ * Derives the event key: Ed25519 seed = deriveKey(root CA scalar, ["vouch-kms-event-key"], 32), in later epochs
+ * deriveEpochKey with that purpose.
+ */
 export function kmsEventKey(root: RootKeys): KmsEventKey {
   const privateKey = root.useCaScalar((ca) => {
-    const seed = deriveKey(ca, ['vouch-kms-event-key'], 32);
+    const seed = eventKeySeed(ca, root.keyEpoch);
     const der = Buffer.concat([ED25519_PKCS8_HEAD, seed]);
     try {
       return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
@@ -32,9 +36,21 @@ export function kmsEventKey(root: RootKeys): KmsEventKey {
   });
   const publicKey = createPublicKey(privateKey);
   const rawPublicKey = rawEd25519(publicKey);
+  return { privateKey, publicKey, rawPublicKey, endorsement: endorseEventKey(root, rawPublicKey) };
+}
+
+/**
+ * The root CA key's word that this raw Ed25519 key writes for the KMS; see {@link KmsEventKey.endorsement}. The root of one
+ * key epoch endorses the event key of another, so that a grant of the new epoch leads to the new root whoever signed it.
+ */
+export function endorseEventKey(root: RootKeys, rawPublicKey: Uint8Array): Uint8Array {
   const message = Buffer.concat([ENDORSEMENT_CONTEXT, rawPublicKey]);
-  const endorsement = root.useCaScalar((ca) => p256.sign(message, ca, { format: 'der', lowS: true }));
-  return { privateKey, publicKey, rawPublicKey, endorsement };
+  return root.useCaScalar((ca) => p256.sign(message, ca, { format: 'der', lowS: true }));
+}
+
+function eventKeySeed(ca: Uint8Array, keyEpoch: number): Uint8Array {
+  const purpose = 'vouch-kms-event-key';
+  return keyEpoch === 0 ? deriveKey(ca, [purpose], 32) : deriveEpochKey(ca, { keyEpoch, purpose, parts: [] }, 32);
 }
 
 /** True when the root CA key (91-byte SPKI) endorsed this raw Ed25519 key. Throws InvalidKeyError for a bad root key. */

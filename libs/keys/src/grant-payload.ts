@@ -20,6 +20,17 @@ export interface GrantPayload {
   /** 32 bytes. */
   readonly osImageHash: string;
   readonly keyProvider: { readonly name: 'kms'; readonly id: string };
+  /** Keys of earlier key epochs, oldest first: only to open what was sealed with them and seal it anew. */
+  readonly earlier?: readonly EarlierKeys[];
+}
+
+/** What a guest may need of an earlier key epoch: its disk and its encrypted environment may still be of that epoch. */
+export interface EarlierKeys {
+  readonly keyEpoch: number;
+  /** 32 bytes. */
+  readonly diskCryptKey: string;
+  /** 32 bytes. */
+  readonly envCryptKey: string;
 }
 
 const HEX_FIELDS = {
@@ -31,7 +42,7 @@ const HEX_FIELDS = {
   osImageHash: /^[0-9a-f]{64}$/,
 } as const;
 const PEM = /^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n?$/;
-const FIELDS = new Set([...Object.keys(HEX_FIELDS), 'caCert', 'appCaCert', 'keyProvider']);
+const FIELDS = new Set([...Object.keys(HEX_FIELDS), 'caCert', 'appCaCert', 'keyProvider', 'earlier']);
 
 /** Canonical JSON (RFC 8785) bytes of the payload. Throws PayloadFormError for a field outside its form. */
 export function encodeGrantPayload(payload: GrantPayload): Uint8Array {
@@ -64,6 +75,20 @@ function assertGrantPayload(value: unknown): asserts value is GrantPayload {
   const provider = (fields.keyProvider ?? {}) as Record<string, unknown>;
   assertText('keyProvider.name', provider.name, /^kms$/);
   assertText('keyProvider.id', provider.id, /^[0-9a-f]{182}$/);
+  if (fields.earlier !== undefined) assertEarlier(fields.earlier);
+}
+
+function assertEarlier(earlier: unknown): void {
+  if (!Array.isArray(earlier) || earlier.length === 0)
+    throw new PayloadFormError('grant payload: earlier is malformed');
+  for (const keys of earlier as unknown[]) {
+    const { keyEpoch, diskCryptKey, envCryptKey, ...rest } = (keys ?? {}) as Record<string, unknown>;
+    if (!Number.isSafeInteger(keyEpoch) || Object.keys(rest).length > 0) {
+      throw new PayloadFormError('grant payload: earlier is malformed');
+    }
+    assertText('earlier.diskCryptKey', diskCryptKey, HEX_FIELDS.diskCryptKey);
+    assertText('earlier.envCryptKey', envCryptKey, HEX_FIELDS.envCryptKey);
+  }
 }
 
 function assertText(name: string, value: unknown, form: RegExp): void {

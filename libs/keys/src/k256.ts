@@ -1,8 +1,20 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { InvalidKeyError } from './errors.js';
+import { type K256Engine, loadNativeK256, pureK256 } from './k256-engine.js';
 
 const SIGNATURE_BYTES = 65;
+
+let engine: K256Engine = pureK256;
+
+/**
+ * From now on public keys and recoverable signatures of this process come from libsecp256k1, when its addon can be loaded;
+ * the bytes are the same either way. A key server asks for it; guests stay with the pure code. Answers what is in use.
+ */
+export function preferNativeK256(): K256Engine['name'] {
+  engine = loadNativeK256() ?? pureK256;
+  return engine.name;
+}
 
 /** Keccak-256 (not SHA3-256) of the joined parts. */
 export function keccak256(...parts: readonly Uint8Array[]): Uint8Array {
@@ -12,12 +24,17 @@ export function keccak256(...parts: readonly Uint8Array[]): Uint8Array {
 /** Compressed public key (33 bytes) of a 32-byte secp256k1 scalar. Throws InvalidKeyError outside 1..n-1. */
 export function k256PublicKey(scalar: Uint8Array): Uint8Array {
   assertK256Scalar(scalar);
-  return secp256k1.getPublicKey(scalar, true);
+  return engine.publicKey(scalar);
 }
 
 /** Throws InvalidKeyError (dstack's text) unless the bytes are a secp256k1 scalar. */
 export function assertK256Scalar(scalar: Uint8Array): void {
   if (!secp256k1.utils.isValidSecretKey(scalar)) throw new InvalidKeyError('Failed to parse k256 key');
+}
+
+/** True for 32 bytes that are a secp256k1 scalar, 1..n-1. */
+export function isK256Scalar(scalar: Uint8Array): boolean {
+  return secp256k1.utils.isValidSecretKey(scalar);
 }
 
 /**
@@ -26,8 +43,7 @@ export function assertK256Scalar(scalar: Uint8Array): void {
  */
 export function signK256Keccak(scalar: Uint8Array, message: Uint8Array): Uint8Array {
   assertK256Scalar(scalar);
-  const recovered = secp256k1.sign(keccak256(message), scalar, { prehash: false, lowS: true, format: 'recovered' });
-  return Buffer.concat([recovered.subarray(1), recovered.subarray(0, 1)]);
+  return engine.signRecoverable(keccak256(message), scalar);
 }
 
 /** Compressed public key that signed `message` in the form of {@link signK256Keccak}; undefined when none did. */

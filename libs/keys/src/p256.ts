@@ -40,6 +40,16 @@ export function p256SpkiOf(scalar: Uint8Array): Uint8Array {
   return Buffer.concat([SPKI_HEAD, pointOf(scalar)]);
 }
 
+/** True for 32 bytes that are a P-256 scalar, 1..n-1. */
+export function isP256Scalar(scalar: Uint8Array): boolean {
+  try {
+    pointOf(scalar);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Overwrites the secret encodings of a key that is no longer needed. Its KeyObject stays usable while referenced. */
 export function wipeP256(key: P256Key): void {
   key.scalar.fill(0);

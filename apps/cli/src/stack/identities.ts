@@ -73,12 +73,18 @@ function rawPublicKey(key: KeyObject): string {
   return x;
 }
 
-/** What `kms bootstrap` prints: public keys only. */
-export interface KmsStatement {
+/** What a KMS root says of itself: public keys only. */
+interface RootStatement {
+  readonly keyEpoch: number;
   readonly rootCaSpki: string;
   readonly k256Pub: string;
   readonly eventKey: string;
   readonly endorsement: string;
+}
+
+/** What `kms bootstrap` prints: the first root, and those of later key epochs. */
+export interface KmsStatement extends RootStatement {
+  readonly later: readonly RootStatement[];
 }
 
 /** Writes the trust file: which key speaks for which service, the log's key, and the KMS root that is pinned. */
@@ -94,10 +100,15 @@ export function writeTrustFile(
       ...identities.flatMap(({ signing }) =>
         signing === null ? [] : [{ service: signing.service, node: signing.node, publicKey: signing.publicKey }],
       ),
-      { service: 'kms', node: '', publicKey: kms.eventKey },
+      ...[kms, ...kms.later].map(({ eventKey }) => ({ service: 'kms' as const, node: '', publicKey: eventKey })),
     ],
     log: { origin: LOG_ORIGIN, publicKey: logPublicKey },
-    kmsRoot: { rootCaSpki: kms.rootCaSpki, k256Pub: kms.k256Pub, endorsement: kms.endorsement },
+    kmsRoot: {
+      ...{ rootCaSpki: kms.rootCaSpki, k256Pub: kms.k256Pub, endorsement: kms.endorsement },
+      ...(kms.later.length === 0
+        ? {}
+        : { later: kms.later.map(({ keyEpoch, rootCaSpki, k256Pub }) => ({ keyEpoch, rootCaSpki, k256Pub })) }),
+    },
   };
   const content = `${JSON.stringify(trust, null, 2)}\n`;
   if (!existsSync(layout.trustFile) || readFileSync(layout.trustFile, 'utf8') !== content)

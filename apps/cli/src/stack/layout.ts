@@ -31,6 +31,7 @@ export interface Layout {
   readonly hostsFolder: string;
   readonly gatewayFolder: string;
   readonly auditEnvironmentFile: string;
+  readonly kmsEnvironmentFile: string;
 }
 
 /** Longest path below the data folder that must hold a socket: hosts/<32>/guests/<40>/dstack.sock. */
@@ -74,6 +75,7 @@ export function openLayout(dataFolder: string): Layout {
     hostsFolder: join(root, 'hosts'),
     gatewayFolder: join(root, 'gateway'),
     auditEnvironmentFile: join(root, 'audit.env.json'),
+    kmsEnvironmentFile: join(root, 'kms.env.json'),
   };
   for (const folder of [
     layout.keysFolder,

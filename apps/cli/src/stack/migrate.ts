@@ -5,7 +5,7 @@ import type { Identity } from './identities.js';
 import type { Layout } from './layout.js';
 import { writePrivate } from './private-file.js';
 import { runOnce } from './run-once.js';
-import { appEntry, auditorEnvironment, commonEnvironment } from './services.js';
+import { appEntry, auditorEnvironment, commonEnvironment, kmsEnvironment } from './services.js';
 
 /** The migration step: streams and buckets (the only user who may), then tables. Both are idempotent. */
 export async function migrate(
@@ -16,8 +16,9 @@ export async function migrate(
 ): Promise<void> {
   const migration = identities.find(({ name }) => name === 'migration');
   const auditor = identities.find(({ name }) => name === 'auditor');
-  if (migration === undefined || auditor === undefined)
-    throw new TypeError('the migration and auditor identities are missing');
+  const kms = identities.find(({ name }) => name === 'kms');
+  if (migration === undefined || auditor === undefined || kms === undefined)
+    throw new TypeError('the migration, auditor and kms identities are missing');
   const connection = await connectBus({
     servers: natsUrl,
     seed: readFileSync(migration.seedFile),
@@ -32,4 +33,6 @@ export async function migrate(
   const environment = { ...commonEnvironment(layout, auditor, natsUrl), ...auditorEnvironment(layout, databases) };
   await runOnce(appEntry('auditor'), ['migrate'], { ...environment, VOUCH_READER_PASSWORD: databases.readerPassword });
   writePrivate(layout.auditEnvironmentFile, JSON.stringify(environment));
+  const kmsCommands = { ...commonEnvironment(layout, kms, natsUrl), ...kmsEnvironment(layout) };
+  writePrivate(layout.kmsEnvironmentFile, JSON.stringify(kmsCommands));
 }

@@ -100,6 +100,7 @@ export class Stack {
       trustFile: this.layout.trustFile,
       unsafeTrustAnchorFile: join(this.layout.simulatorFolder, 'root-ca.pem'),
       audit: { environmentFile: this.layout.auditEnvironmentFile },
+      kms: { environmentFile: this.layout.kmsEnvironmentFile },
     };
   }
 

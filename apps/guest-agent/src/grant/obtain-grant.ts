@@ -9,7 +9,7 @@ import type { BootEventJson, TsmClient } from '../tsm/tsm-client.js';
 import { type BoundEvidence, type GuestIdentity, gatherEvidence } from './evidence.js';
 import { type OpenedGrant, openGrant } from './open-grant.js';
 import { readSealedMessage } from './sealed-message.js';
-import { type VerifiedDecision, verifyDecision } from './verify-decision.js';
+import { knownRoots, type VerifiedDecision, verifyDecision } from './verify-decision.js';
 
 /** How long after a challenge expired a decision on it may still come (the KMS was down, or is catching up). */
 const DECISION_GRACE_MS = 60_000;
@@ -42,11 +42,9 @@ export async function obtainGrant(seeker: GrantSeeker): Promise<OpenedGrant> {
       continue;
     }
     if (decision.outcome === 'issued') {
-      return await openGrant(
-        decision,
-        identity.keys.hpke.privateKey,
-        identity.shared.sysConfig.vouch.trust.kmsRoot?.k256Pub,
-      );
+      const { trust } = identity.shared.sysConfig.vouch;
+      const root = knownRoots(trust).find(({ rootCaSpki }) => rootCaSpki === decision.rootCaSpki);
+      return await openGrant(decision, identity.keys.hpke.privateKey, root?.k256Pub);
     }
     const { failedCheck, reason } = decision.denial;
     denials += 1;

@@ -59,13 +59,21 @@ export function verifyDecision(message: SealedMessage, own: OwnRequest): Verifie
     : { outcome: 'denied', denial: deniedDecision(event, own) };
 }
 
+/** KMS roots of the trust file: the first key epoch's and those of later ones. */
+export function knownRoots({
+  kmsRoot,
+}: TrustFile): readonly { readonly rootCaSpki: string; readonly k256Pub: string }[] {
+  return kmsRoot === undefined ? [] : [kmsRoot, ...(kmsRoot.later ?? [])];
+}
+
 function assertRoot(rootCaSpki: string, { pinnedRoot, trust }: OwnRequest): void {
-  const known = [pinnedRoot, trust.kmsRoot?.rootCaSpki ?? ''].filter((pin) => pin !== '');
-  if (known.length === 0) {
+  const trusted = knownRoots(trust).map((root) => root.rootCaSpki);
+  if (pinnedRoot === '' && trusted.length === 0) {
     throw new AgentFailure('kms-root-unknown', 'neither key_provider_id nor the trust file names a KMS root');
   }
-  if (known.some((pin) => pin !== rootCaSpki)) {
-    const source = pinnedRoot === '' ? 'the trust file' : 'key_provider_id of app-compose.json';
+  const isPinned = pinnedRoot === '' || pinnedRoot === rootCaSpki;
+  if (!isPinned || (trusted.length > 0 && !trusted.includes(rootCaSpki))) {
+    const source = isPinned ? 'the trust file' : 'key_provider_id of app-compose.json';
     throw new AgentFailure('grant-unverifiable', `Unexpected key provider id: not the KMS root that ${source} names`);
   }
 }

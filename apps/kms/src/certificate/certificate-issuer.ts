@@ -15,6 +15,9 @@ import type { HostRateLimit } from '../challenge/host-rate-limit.js';
 import type { GrantLog } from '../grant/grant-log.js';
 import { judgeEpoch, judgeHost, judgeWanted } from '../placement/judge-placement.js';
 import { readPlacement } from '../placement/placement-view.js';
+import type { KeyEpochLog } from '../root/key-epoch-log.js';
+import { keyEpochEntry } from '../root/key-epochs.js';
+import type { Keyring } from '../root/keyring.js';
 import type { KmsRoot } from '../root/root-files.js';
 import { certificateTerms } from './certificate-rules.js';
 
@@ -23,7 +26,8 @@ const requestSchema = z.strictObject({
 });
 
 export interface CertificateIssuerParts {
-  readonly root: KmsRoot;
+  readonly keyring: Keyring;
+  readonly epochs: KeyEpochLog;
   readonly store: EventStore;
   readonly writer: EventWriter;
   readonly grants: GrantLog;
@@ -59,7 +63,8 @@ export class CertificateIssuer {
     const terms = certificateTerms(verified.request, bounds);
     if (!terms.ok) throw new HostRequestRefusedError('request-refused', terms.reason);
     const appId = Buffer.from(data.appId, 'hex');
-    const appCaKey = deriveAppCaKey(this.parts.root.keys, appId);
+    const root = await this.#rootOf(data.keyEpoch);
+    const appCaKey = deriveAppCaKey(root.keys, appId);
     const { subject, altNames, notBefore, notAfter } = terms;
     const leaf = mintAppLeaf({
       ...{ appCaKey, appId, subject, altNames, now, notBefore, notAfter },
@@ -67,8 +72,8 @@ export class CertificateIssuer {
       usages: verified.request.usages,
     });
     await this.#log(grant, leaf, subject, altNames, hostId);
-    const appCa = mintAppCa(this.parts.root.keys, appCaKey, appId, now);
-    return { chain: [leaf.pem, appCa.pem, this.parts.root.rootCaCert] };
+    const appCa = mintAppCa(root.keys, appCaKey, appId, now);
+    return { chain: [leaf.pem, appCa.pem, root.rootCaCert] };
   }
 
   /** The grant the request names, when it is the instance's latest and its placement is the one in force. */
@@ -95,8 +100,18 @@ export class CertificateIssuer {
     return latest;
   }
 
+  /** Root of the grant's key epoch, as long as that is good: a guest of a tainted one must attest anew first. */
+  async #rootOf(keyEpoch: number): Promise<KmsRoot> {
+    const { epochs } = await this.parts.epochs.read();
+    const status = keyEpochEntry(epochs, keyEpoch)?.status;
+    if (status !== 'active' && status !== 'superseded') {
+      throw new HostRequestRefusedError('key-epoch-over', `key epoch ${keyEpoch} is ${status ?? 'unknown'}`);
+    }
+    return await this.parts.keyring.root(keyEpoch);
+  }
+
   async #reservedDomains(): Promise<string[]> {
-    const domains = new Set([this.parts.root.domain]);
+    const domains = new Set([this.parts.keyring.first.domain]);
     const gateways = this.parts.store.read({ fromSeq: 1, filters: ['evt.gateway.>'], follow: false });
     for await (const { envelope } of gateways) {
       if (envelope.type === 'gateway.node-joined') domains.add(envelope.data.baseDomain);

@@ -23,7 +23,8 @@ beforeEach(async () => {
   await world.kms(guest).answer(await world.submit(guest.submission));
   grantSeq = (await world.grants.history(INSTANCE_ID)).lastSeq;
   issuer = new CertificateIssuer({
-    root: world.root,
+    keyring: world.keyring,
+    epochs: world.epochs,
     store: world.store,
     writer: world.writer,
     grants: world.grants,
@@ -107,6 +108,12 @@ describe('a certificate request of a granted guest', () => {
     const foreign = signed({ altNames: [`${'bb'.repeat(20)}.apps.example`] });
     await expect(issuer.issue('host-1', foreign)).rejects.toMatchObject({ code: 'request-refused' });
     expect((await issuer.issue('host-1', signed({ altNames: [`${APP_ID}.apps.example`] }))).chain).toHaveLength(3);
+  });
+
+  it('is refused once the key epoch of the grant is tainted', async () => {
+    const data = { kmsId: 'kms-1', keyEpoch: 0, reason: 'test' };
+    await world.writer.write('kms.key-epoch-tainted', data, { actor: 'operator:test' });
+    await expect(issuer.issue('host-1', signed())).rejects.toMatchObject({ code: 'key-epoch-over' });
   });
 
   it('is not answered while the log is away', async () => {

@@ -7,6 +7,7 @@ import { type AppraisedFacts, EVIDENCE_CHECKS, type EvidenceOutcome } from '../e
 import { judgeEpoch, judgeHost, judgeWanted } from '../placement/judge-placement.js';
 import type { PlacementView } from '../placement/placement-view.js';
 import { gatewayAppIdOf, judgeDecision, judgeFreshness, policyReadOf } from '../policy/judge-policy.js';
+import { activeKeyEpoch, type KeyEpochs } from '../root/key-epochs.js';
 import type { DecisionPorts, DecisionSettings } from './decision-ports.js';
 import type { GrantRequest } from './grant-request.js';
 import type { DeniedVerdict, GrantVerdict, PolicyRead } from './grant-verdict.js';
@@ -22,10 +23,11 @@ export const DECISION_CHECKS: readonly string[] = [
   'release.compose-hash',
   'policy.fresh',
   'policy.app',
+  'key-epoch.active',
 ];
 
 /**
- * Decides one request: evidence, claims, challenge, placement, policy, in that order. The verdict carries every check.
+ * Decides one request: evidence, claims, challenge, placement, policy, key epoch, in that order. The verdict carries every check.
  * Deciding twice gives the same outcome as long as the world is the same; only the challenge is used up, and it knows by
  * whom. Throws (retryable) when a source of facts is away.
  */
@@ -60,6 +62,10 @@ export async function decideRequest(
     ledger.record('policy.fresh', judgeFreshness(word, now, settings.policyMaxAgeSeconds)) &&
     ledger.record('policy.app', judgeDecision(word));
   if (!isAllowed) return deny(failureOf(ledger), policy);
+  const epochs = await ports.keyEpochs();
+  const keyEpoch = activeKeyEpoch(epochs);
+  ledger.record('key-epoch.active', judgeKeyEpoch(epochs));
+  if (keyEpoch === undefined) return deny(failureOf(ledger), policy);
   const { instance, release } = view;
   if (instance.status === 'absent' || instance.placement === null || release.status === 'absent') {
     throw new TypeError('the placement checks passed without a placement');
@@ -76,7 +82,26 @@ export async function decideRequest(
     address: instance.placement.address,
     ports: release.ports,
     gatewayAppId: gatewayAppIdOf(word),
+    keyEpoch,
+    earlierKeyEpochs: earlierKeyEpochs(epochs, keyEpoch),
   };
+}
+
+/** Check `key-epoch.active`: there is an epoch that new grants may carry keys of. */
+function judgeKeyEpoch(epochs: KeyEpochs): Finding {
+  const active = activeKeyEpoch(epochs);
+  if (active !== undefined) return holds(`key epoch ${active} is active`);
+  const last = epochs.findLast(({ status }) => status === 'tainted' || status === 'revoked');
+  return fails(
+    `no key epoch is active: ${last?.keyEpoch ?? 'the last'} is ${last?.status ?? 'over'} (${last?.reason ?? ''})`,
+  );
+}
+
+/** Epochs before the active one that a guest may have sealed data in: all that are not revoked. */
+function earlierKeyEpochs(epochs: KeyEpochs, active: number): number[] {
+  return epochs
+    .filter(({ keyEpoch, status }) => keyEpoch < active && (status === 'superseded' || status === 'tainted'))
+    .map(({ keyEpoch }) => keyEpoch);
 }
 
 /** Check `claims.bound`: the quote's report data covers exactly these claims, and they speak of the measured guest. */

@@ -4,6 +4,7 @@ import type { ChallengePlace, ChallengeUse } from '../challenge/challenge-book.j
 import type { EvidenceOutcome } from '../evidence/appraised-facts.js';
 import type { PlacementView } from '../placement/placement-view.js';
 import type { PolicyDecision } from '../policy/policy-source.js';
+import type { KeyEpochs } from '../root/key-epochs.js';
 
 /**
  * What a decision asks of the world. Each method throws an error with `retryable: true` when its source is away: then
@@ -17,6 +18,8 @@ export interface DecisionPorts {
   placement(instanceId: string): Promise<PlacementView>;
   /** The policy's word at one epoch of it. */
   policy(bootInfo: BootInfo): Promise<PolicyDecision>;
+  /** Every key epoch as the log has it now. */
+  keyEpochs(): Promise<KeyEpochs>;
   now(): Date;
 }
 

@@ -17,13 +17,17 @@ export async function grantEventOf(
   sealer: PayloadSealer,
 ): Promise<GrantEventBody> {
   if (verdict.outcome === 'denied') return deniedBody(request, verdict);
-  const { facts, appId, gatewayAppId, address, ports } = verdict;
+  const { facts, appId, gatewayAppId, address, ports, keyEpoch } = verdict;
+  const earlier = verdict.earlierKeyEpochs.length === 0 ? {} : { earlierKeyEpochs: [...verdict.earlierKeyEpochs] };
   const { claims } = request.data;
   const keys = { hpke: claims.hpkeKey, wireguard: claims.wireguardKey, tls: claims.tlsKey };
   const { osImageHash, mrAggregated, deviceId, tcbStatus, advisoryIds } = facts;
   const { requestId } = request;
   const { instanceId } = request.data;
-  const sealing = await sealer.seal({ requestId, appId, instanceId, osImageHash, gatewayAppId, keys });
+  const sealing = await sealer.seal({
+    ...{ requestId, appId, instanceId, osImageHash, gatewayAppId, keys, keyEpoch },
+    ...earlier,
+  });
   if (!sealing.ok) return deniedBody(request, unsealable(verdict, sealing.reason));
   return {
     type: 'grant.issued',
@@ -31,7 +35,8 @@ export async function grantEventOf(
       ...common(request, verdict),
       appId,
       composeHash: verdict.composeHash,
-      keyEpoch: sealer.keyEpoch,
+      keyEpoch,
+      ...earlier,
       osImageHash,
       mrAggregated,
       deviceId,

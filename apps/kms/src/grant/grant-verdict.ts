@@ -32,6 +32,9 @@ export interface IssuedVerdict extends Decided {
   readonly ports: readonly number[];
   /** 40 hex digits, or empty. */
   readonly gatewayAppId: string;
+  /** Key epoch of the granted keys, and earlier ones whose keys come along for re-keying, ascending. */
+  readonly keyEpoch: number;
+  readonly earlierKeyEpochs: readonly number[];
 }
 
 export type GrantVerdict = IssuedVerdict | DeniedVerdict;

@@ -1,7 +1,7 @@
 import type { EventData } from '@vouch/domain';
 import type { EventStore } from '@vouch/eventstore';
 import type { EventWriter } from '@vouch/platform';
-import { publicStatement } from './public-statement.js';
+import { rootStatement } from './public-statement.js';
 import type { KmsRoot } from './root-files.js';
 
 export interface Announcement {
@@ -23,7 +23,7 @@ export async function announceRoot(
   writer: EventWriter,
 ): Promise<'announced' | 'unchanged'> {
   const { kmsId, contract, chainId, policySource, unsafe } = announcement;
-  const { rootCaSpki, k256Pub, eventKey, endorsement } = publicStatement(root);
+  const { rootCaSpki, k256Pub, eventKey, endorsement } = rootStatement(root);
   const data: EventData<'kms.bootstrapped'> = {
     kmsId,
     keyEpoch: root.keyEpoch,

@@ -1,8 +1,9 @@
 import { kmsEventKey } from '@vouch/keys';
 import type { KmsRoot } from './root-files.js';
 
-/** What a KMS says of itself in public; an operator puts it into the trust file. */
-export interface PublicStatement {
+/** What a root says of itself in public. */
+export interface RootStatement {
+  readonly keyEpoch: number;
   /** DER SubjectPublicKeyInfo of the root CA key, hex, 91 bytes. */
   readonly rootCaSpki: string;
   /** Compressed secp256k1 root public key, hex, 33 bytes. */
@@ -13,13 +14,24 @@ export interface PublicStatement {
   readonly endorsement: string;
 }
 
+/** What a KMS says of itself in public; an operator puts it into the trust file: its first root, and those of later key epochs. */
+export interface PublicStatement extends RootStatement {
+  readonly later: readonly RootStatement[];
+}
+
 /** Deterministic: the same root gives the same statement for ever. */
-export function publicStatement(root: KmsRoot): PublicStatement {
-  const { rawPublicKey, endorsement } = kmsEventKey(root.keys);
+export function rootStatement({ keys, keyEpoch }: KmsRoot): RootStatement {
+  const { rawPublicKey, endorsement } = kmsEventKey(keys);
   return {
-    rootCaSpki: Buffer.from(root.keys.caSpki).toString('hex'),
-    k256Pub: Buffer.from(root.keys.k256PublicKey).toString('hex'),
+    keyEpoch,
+    rootCaSpki: Buffer.from(keys.caSpki).toString('hex'),
+    k256Pub: Buffer.from(keys.k256PublicKey).toString('hex'),
     eventKey: Buffer.from(rawPublicKey).toString('base64url'),
     endorsement: Buffer.from(endorsement).toString('base64url'),
   };
+}
+
+/** `roots`: ascending by key epoch, the first is epoch 0. */
+export function publicStatement([first, ...later]: readonly [KmsRoot, ...KmsRoot[]]): PublicStatement {
+  return { ...rootStatement(first), later: later.map(rootStatement) };
 }

@@ -1,37 +1,35 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ConfigError } from '@vouch/platform';
 import { type KmsConfig, readKmsConfig } from '../config/kms-config.js';
-import { KMS_CONFIG, KMS_ROOT } from '../tokens.js';
-import { type KmsRoot, loadRoot, readPassphrase } from './root-files.js';
+import { KMS_CONFIG, KMS_KEYRING } from '../tokens.js';
+import { keyProviderOf } from './key-provider-of.js';
+import { Keyring } from './keyring.js';
+import { loadRoots, openRootFile } from './root-files.js';
 
 /** The service's settings and its opened root keys, which the platform needs before anything else: they sign events. */
 @Module({
   providers: [
     { provide: KMS_CONFIG, useFactory: () => readKmsConfig() },
-    { provide: KMS_ROOT, useFactory: openRoot, inject: [KMS_CONFIG] },
+    { provide: KMS_KEYRING, useFactory: openKeyring, inject: [KMS_CONFIG] },
   ],
-  exports: [KMS_CONFIG, KMS_ROOT],
+  exports: [KMS_CONFIG, KMS_KEYRING],
 })
 export class RootModule implements OnApplicationShutdown {
-  constructor(@Inject(KMS_ROOT) private readonly root: KmsRoot) {}
+  constructor(@Inject(KMS_KEYRING) private readonly keyring: Keyring) {}
 
   onApplicationShutdown(): void {
-    this.root.keys.wipe();
+    this.keyring.wipe();
   }
 }
 
-async function openRoot(config: KmsConfig): Promise<KmsRoot> {
-  let unsafePassphrase: Uint8Array;
+async function openKeyring(config: KmsConfig): Promise<Keyring> {
+  const dataDir = config.KMS_DATA_DIR;
+  const provider = await keyProviderOf(config);
   try {
-    unsafePassphrase = await readPassphrase(config.KMS_PASSPHRASE_FILE);
-  } catch (error) {
-    throw new ConfigError([`KMS_PASSPHRASE_FILE: ${(error as Error).message}`]);
-  }
-  try {
-    return await loadRoot({ dataDir: config.KMS_DATA_DIR, unsafePassphrase });
+    return new Keyring(await loadRoots({ dataDir, provider }), (keyEpoch) =>
+      openRootFile({ dataDir, provider }, keyEpoch),
+    );
   } catch (error) {
     throw new ConfigError([`KMS_DATA_DIR: ${(error as Error).message}`]);
-  } finally {
-    unsafePassphrase.fill(0);
   }
 }

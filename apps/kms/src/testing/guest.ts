@@ -8,6 +8,7 @@ import type { DecisionPorts } from '../grant/decision-ports.js';
 import type { GrantRequest } from '../grant/grant-request.js';
 import type { PlacementView } from '../placement/placement-view.js';
 import type { PolicyDecision } from '../policy/policy-source.js';
+import { initialKeyEpochs, type KeyEpochs } from '../root/key-epochs.js';
 
 export const APP_ID = 'aa'.repeat(20);
 export const INSTANCE_ID = '1b'.repeat(20);
@@ -78,6 +79,7 @@ export class TestGuest implements DecisionPorts {
   /** What the policy was asked. */
   readonly policyReads: BootInfo[] = [];
   policyError: Error | undefined;
+  epochs: KeyEpochs = initialKeyEpochs;
 
   private constructor(hpke: HpkeKeyPair) {
     this.hpke = hpke;
@@ -169,6 +171,10 @@ export class TestGuest implements DecisionPorts {
     this.policyReads.push(info);
     if (this.policyError !== undefined) throw this.policyError;
     return this.bootPolicy;
+  }
+
+  async keyEpochs(): Promise<KeyEpochs> {
+    return this.epochs;
   }
 
   now(): Date {

@@ -124,6 +124,10 @@ export class FleetView {
       case 'attestation.submitted':
       case 'kms.bootstrapped':
       case 'kms.collateral-recorded':
+      case 'kms.key-epoch-prepared':
+      case 'kms.key-epoch-activated':
+      case 'kms.key-epoch-tainted':
+      case 'kms.key-epoch-revoked':
       case 'certificate.issued':
       case 'gateway.node-joined':
         return {};

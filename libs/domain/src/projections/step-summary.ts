@@ -70,6 +70,14 @@ function observedSummary(envelope: Observed): string {
       return `key service ${envelope.data.kmsId} ready`;
     case 'kms.collateral-recorded':
       return `collateral recorded for ${envelope.data.fmspc}`;
+    case 'kms.key-epoch-prepared':
+      return `key epoch ${envelope.data.keyEpoch} prepared`;
+    case 'kms.key-epoch-activated':
+      return `key epoch ${envelope.data.keyEpoch} active`;
+    case 'kms.key-epoch-tainted':
+      return `key epoch ${envelope.data.keyEpoch} tainted: ${envelope.data.reason}`;
+    case 'kms.key-epoch-revoked':
+      return `key epoch ${envelope.data.keyEpoch} revoked: ${envelope.data.reason}`;
     case 'certificate.issued':
       return `certificate issued for ${envelope.data.subject}`;
     case 'gateway.node-joined':

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CliFailure, exitCodes } from '../failure.js';
 
 /**
@@ -41,7 +41,7 @@ const SOCKET_PATH_MAX = 107;
 /** Makes the data folder (mode 0700) and answers its layout. Throws a CliFailure naming the folder when it cannot be written. */
 export function openLayout(dataFolder: string): Layout {
   try {
-    mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
+    makeFolder(dataFolder);
     const probe = join(dataFolder, '.write-probe');
     writeFileSync(probe, '');
   } catch (cause) {
@@ -90,6 +90,16 @@ export function openLayout(dataFolder: string): Layout {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   return layout;
+}
+
+/**
+ * Makes the folder and what is missing above it, level by level. Not `mkdir` with `recursive`: on file systems that take
+ * no folders (such as /proc) Node tries that for ever.
+ */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** A private folder in the temporary folder holding one link to the data folder; reused while the data folder names it. */

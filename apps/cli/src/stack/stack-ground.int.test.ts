@@ -45,6 +45,10 @@ describe('data folder', () => {
     expect(() => openLayout(join(folder, 'd'))).toThrow(/VOUCH_DATA|cannot be written/);
   });
 
+  it('says so when the file system takes no folders', () => {
+    expect(() => openLayout('/proc/vouch/data')).toThrow(/cannot be written/);
+  });
+
   it('says so when the path is a file', async () => {
     await writeFile(join(folder, 'file'), '');
     expect(() => openLayout(join(folder, 'file'))).toThrow(/cannot be written/);

@@ -192,6 +192,19 @@ export function verifyAuthor(event: AuthoredEvent, directory: KeyDirectory): voi
   }
 }
 
+/** {@link verifyAuthor} with the signature checked on another thread: for readers that have many events before them. */
+export function verifyAuthorAsync(event: AuthoredEvent, directory: KeyDirectory): Promise<void> {
+  const { publicKey } = allowedAuthor(event, directory);
+  const { id, type, sig } = event.envelope;
+  const signed = signedBytes(withoutSignature(event.bytes, sig));
+  return new Promise((resolve, reject) => {
+    verify(null, signed, publicKey, Buffer.from(sig, 'base64url'), (error, isValid) => {
+      if (error === null && isValid) resolve();
+      else reject(new EventRejectedError('event-signature-invalid', `${type} ${id}: signature does not verify`));
+    });
+  });
+}
+
 /**
  * Everything {@link readEvent} and {@link verifyAuthor} check, before an event is stored. For an event this very process
  * authored, what {@link authorEvent} did to these bytes is not done again once one signature of the same key has

@@ -4,7 +4,7 @@ import type { Hash } from '@vouch/transparency';
 import { DatabaseError } from '../database/database-error.js';
 import type { SqlSession } from '../database/sql-session.js';
 import { IntegrityError } from './integrity-error.js';
-import { timestampText } from './row-change-sql.js';
+import { timestampText } from './timestamp-text.js';
 
 /**
  * Copies events into the `event` table: the exact stored bytes, their leaf hash, and the fields one searches by. An

@@ -6,7 +6,7 @@ import { inTransaction, type SqlSession } from '../database/sql-session.js';
 import { insertEvents } from './event-copy.js';
 import { IntegrityError } from './integrity-error.js';
 import { insertNodes } from './merkle-store.js';
-import { rowChangeSql } from './row-change-sql.js';
+import { RowBatch } from './row-batch.js';
 
 /** Name of the auditor's row in `projection`. */
 const PROJECTION_NAME = 'audit';
@@ -38,12 +38,10 @@ export async function projectBatch(
   }
   await inTransaction(session, async () => {
     await insertEvents(session, events, leaves);
-    for (const event of events) {
-      for (const change of projectEvent(event)) {
-        const { sql, parameters } = rowChangeSql(change);
-        await session.query(sql, parameters);
-      }
-    }
+    const changes = events.flatMap((event) => projectEvent(event));
+    const rows = await RowBatch.load(session, changes);
+    rows.apply(changes);
+    await rows.flush(session);
     await insertNodes(session, nodes);
     await movePosition(session, tree.size, grown.size);
     await alongside(grown);

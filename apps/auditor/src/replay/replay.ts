@@ -6,6 +6,7 @@ import { type CheckpointVerifier, CompactRange } from '@vouch/transparency';
 import type { DataSource } from 'typeorm';
 import { DatabaseError } from '../database/database-error.js';
 import { type SqlSession, withSession } from '../database/sql-session.js';
+import { EventQueue } from '../projector/event-queue.js';
 import { IntegrityError } from '../projector/integrity-error.js';
 import { loadRange } from '../projector/merkle-store.js';
 import { projectBatch, readPosition } from '../projector/project-batch.js';
@@ -45,8 +46,10 @@ export class ReplayInterruptedError extends Error {
   readonly retryable = true;
 }
 
-const BATCH_EVENTS = 256;
+const BATCH_EVENTS = 1_024;
 const BATCH_BYTES = 4 * 1024 * 1024;
+/** How often a replay that waits for events looks whether it was told to stop, ms. */
+const READ_WAIT_MS = 500;
 /** How long the live projection may need to take in what the log already holds, ms. */
 const CATCH_UP_MS = 5_000;
 const CATCH_UP_POLL_MS = 100;
@@ -205,22 +208,23 @@ class Replay {
 
   async *#batches(end: number): AsyncGenerator<StoredEvent[]> {
     if (end < this.#from) return;
-    let batch: StoredEvent[] = [];
-    let bytes = 0;
-    for await (const event of this.options.store.read({
-      fromSeq: this.#from,
-      follow: false,
-      signal: this.options.signal,
-    })) {
-      batch.push(event);
-      bytes += event.bytes.length;
-      if (batch.length >= BATCH_EVENTS || bytes >= BATCH_BYTES || event.seq === end) {
-        yield batch;
-        [batch, bytes] = [[], 0];
+    const { store, signal } = this.options;
+    const stopping = new AbortController();
+    const reading = AbortSignal.any([signal, stopping.signal]);
+    const queue = new EventQueue();
+    void queue.fill(store.read({ fromSeq: this.#from, follow: false, signal: reading }));
+    try {
+      for (let next = this.#from; next <= end; ) {
+        const events = await queue.take(Math.min(BATCH_EVENTS, end - next + 1), BATCH_BYTES, READ_WAIT_MS);
+        if (signal.aborted) throw new ReplayInterruptedError('the replay was interrupted');
+        if (events.length === 0 && queue.isDrained) return;
+        if (events.length > 0) yield events;
+        next += events.length;
       }
-      if (event.seq === end) return;
+    } finally {
+      stopping.abort();
+      queue.close();
     }
-    if (this.options.signal.aborted) throw new ReplayInterruptedError('the replay was interrupted');
   }
 
   async #compareTables(scratch: SqlSession, end: number, isWhole: boolean): Promise<void> {

@@ -40,11 +40,23 @@ async function withTables<R>(url: string, schema: string, work: (session: SqlSes
     return await withSession(scratch, async (session) => {
       // The scratch tables live as long as this command: nothing there needs to survive a crash.
       await session.query('set synchronous_commit = off');
+      await dropSearchIndexes(session, schema);
       return await work(session);
     });
   } finally {
     await scratch.destroy();
   }
+}
+
+/** Indexes that only serve searches cost as much as the rows; the one that finds open operations serves the rebuild. */
+async function dropSearchIndexes(session: SqlSession, schema: string): Promise<void> {
+  const { rows } = await session.query(
+    `select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid
+     join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = $1 and not i.indisunique and c.relname <> 'operation_open'`,
+    [schema],
+  );
+  for (const { name } of rows) await session.query(`drop index ${schema}.${String(name)}`);
 }
 
 async function dropLeftovers(session: SqlSession): Promise<void> {

@@ -13,6 +13,7 @@ export {
   type CellValue,
   type ColumnDefinition,
   type ColumnKind,
+  OPEN_OPERATION,
   type OperationStep,
   projectionTables,
   type RowOf,

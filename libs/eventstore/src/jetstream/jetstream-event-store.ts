@@ -4,7 +4,8 @@ import { STREAM_NAMES } from '../bus/bus-definition.js';
 import type { AppendOutcome, EventStore, ReadOptions, StoredEvent } from '../event-store.js';
 import { EventStoreForbiddenError, EventStoreUnavailableError } from '../event-store-errors.js';
 import { assertPosition } from '../position.js';
-import { openStored } from '../stored-event.js';
+import type { RawStoredMessage } from '../stored-event.js';
+import { openStored, openStoredAsync } from '../stored-event.js';
 import { appendEvent } from './append-event.js';
 import { FilteredConsumerReader } from './filtered-consumer-reader.js';
 import { LogApi, throwIfForbidden } from './log-api.js';
@@ -26,6 +27,9 @@ export interface JetStreamEventStoreOptions {
   /** An append or a finite read gives up after this long without a settled answer, ms. Default 15,000. */
   readonly deadlineMs?: number;
 }
+
+/** Events of a finite read whose signatures are being checked at once. */
+const OPENED_AHEAD = 64;
 
 /** The event store on JetStream. Behaves alike on every server version from the floor up. */
 export class JetStreamEventStore implements EventStore {
@@ -73,7 +77,36 @@ export class JetStreamEventStore implements EventStore {
       throw new EventStoreForbiddenError(`$JS.API.CONSUMER.MSG.NEXT.${this.#api.streamName}.*`);
     }
     const reader = new LogReader(this.#api, options, this.#deadlineMs);
-    for await (const message of reader.messages()) yield openStored(message, this.#directory);
+    if (options.follow) {
+      for await (const message of reader.messages()) yield openStored(message, this.#directory);
+    } else {
+      yield* this.#openedAhead(reader.messages());
+    }
+  }
+
+  /** Events of a finite read in order; the signatures of the next few are checked meanwhile, on other threads. */
+  async *#openedAhead(messages: AsyncIterable<RawStoredMessage>): AsyncGenerator<StoredEvent> {
+    const opening: Promise<StoredEvent>[] = [];
+    const iterator = messages[Symbol.asyncIterator]();
+    try {
+      for (let isThrough = false; !isThrough || opening.length > 0; ) {
+        while (!isThrough && opening.length < OPENED_AHEAD) {
+          const next = iterator.next().then(({ done, value }) => (done === true ? undefined : value));
+          // What is read and checked already goes out before an error of the reader behind it.
+          const message = await next.catch((error: unknown) => ({ error }));
+          if (message === undefined) isThrough = true;
+          else if ('error' in message) {
+            isThrough = true;
+            opening.push(Promise.reject(message.error));
+          } else opening.push(openStoredAsync(message, this.#directory));
+          opening.at(-1)?.catch(() => undefined);
+        }
+        const first = opening.shift();
+        if (first !== undefined) yield await first;
+      }
+    } finally {
+      await iterator.return?.();
+    }
   }
 
   /** Turns any failure to get an answer into the one error callers retry on. */

@@ -4,11 +4,8 @@ import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { JetStreamEventStore, SequenceGapError, StreamWentBackError } from '@vouch/eventstore';
 import { type LocalServer, startNats } from '@vouch/platform/local-servers';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeTestAuthors } from './test-authors.js';
-
-/** A stream whose guards are off, so that a test can do to it what a broken disk or a thief does. */
-const STREAM = 'UNGUARDED';
 
 describe('a damaged log', () => {
   const authors = makeTestAuthors();
@@ -16,14 +13,20 @@ describe('a damaged log', () => {
   let server: LocalServer;
   let connection: NatsConnection;
   let store: JetStreamEventStore;
+  /**
+   * A stream whose guards are off, so that a test can do to it what a broken disk or a thief does. Each test has one of
+   * its own: a purge that the server still finishes would reach into a new stream of the same name.
+   */
+  let stream = 'UNGUARDED';
+  let tests = 0;
 
   const admin = async (api: string, body: unknown): Promise<void> => {
     const reply = (await connection.request(`$JS.API.${api}`, JSON.stringify(body))).json() as { error?: unknown };
     if (reply.error !== undefined) throw new Error(`${api}: ${JSON.stringify(reply.error)}`);
   };
   const recreate = async (events: number) => {
-    await admin(`STREAM.DELETE.${STREAM}`, {}).catch(() => undefined);
-    await admin(`STREAM.CREATE.${STREAM}`, { name: STREAM, subjects: ['evt.>'], storage: 'file', num_replicas: 1 });
+    await admin(`STREAM.DELETE.${stream}`, {}).catch(() => undefined);
+    await admin(`STREAM.CREATE.${stream}`, { name: stream, subjects: ['evt.>'], storage: 'file', num_replicas: 1 });
     await add(events);
   };
   const add = async (events: number) => {
@@ -46,7 +49,12 @@ describe('a damaged log', () => {
       config: ({ listen, storeDir }) => `listen: "${listen}"\njetstream { store_dir: "${storeDir}" }\n`,
     });
     connection = await connect({ servers: server.url });
-    store = new JetStreamEventStore({ connection, directory: authors.directory, streamName: STREAM });
+  });
+  beforeEach(async () => {
+    await admin(`STREAM.DELETE.${stream}`, {}).catch(() => undefined);
+    tests += 1;
+    stream = `UNGUARDED_${tests}`;
+    store = new JetStreamEventStore({ connection, directory: authors.directory, streamName: stream });
   });
   afterAll(async () => {
     await connection.close();
@@ -56,7 +64,7 @@ describe('a damaged log', () => {
 
   it('a hole stops an unfiltered reader and is named', async () => {
     await recreate(6);
-    await admin(`STREAM.MSG.DELETE.${STREAM}`, { seq: 4 });
+    await admin(`STREAM.MSG.DELETE.${stream}`, { seq: 4 });
     await expect(read()).rejects.toThrow(SequenceGapError);
     await expect(read()).rejects.toMatchObject({ expectedSeq: 4, gotSeq: 5, code: 'sequence-gap' });
     expect(await read(['evt.app.>'])).toEqual([1, 2, 3, 5, 6]);
@@ -64,13 +72,13 @@ describe('a damaged log', () => {
 
   it('a hole at the end is seen too', async () => {
     await recreate(6);
-    await admin(`STREAM.MSG.DELETE.${STREAM}`, { seq: 6 });
+    await admin(`STREAM.MSG.DELETE.${stream}`, { seq: 6 });
     await expect(read()).rejects.toMatchObject({ expectedSeq: 6 });
   });
 
   it('a purged beginning is a hole', async () => {
     await recreate(6);
-    await admin(`STREAM.PURGE.${STREAM}`, { seq: 3 });
+    await admin(`STREAM.PURGE.${stream}`, { seq: 3 });
     await expect(read()).rejects.toMatchObject({ expectedSeq: 1, gotSeq: 3 });
   });
 

@@ -1,6 +1,6 @@
 /**
  * Quote simulator: development TDX. It plays Intel (root CA, PCK and TCB certificates, CRLs, signed TCB info and QE
- * identity, a PCCS) and the hardware (registers and correctly signed TDX v4 quotes for each guest). A standard verifier
+ * identity, a PCCS) and the hardware (registers and correctly signed quotes for each guest). A standard verifier
  * accepts its quotes once its root is the trust anchor, which only a development configuration may set. The invariant it
  * keeps: registers only ever move forward by extension, through restarts and kills, until the guest is launched anew.
  */
@@ -35,6 +35,7 @@ async function main(): Promise<void> {
     adminSocket: settings.adminSocket,
     rootCa: simulator.rootCaFile,
     tds: simulator.restored,
+    ...(settings.unsafeDefects ? { unsafe: ['unsafeDefects'] } : {}),
   });
 }
 

@@ -12,6 +12,8 @@ export const PLATFORM = {
   pceSvn: 13,
   /** teeTcbSvn: [0] module SVN, [1] module major version, [2] and on platform SVNs. */
   teeTcbSvn: [5, 1, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+  /** The same under the previous TDX module and platform update. */
+  previousTeeTcbSvn: [3, 1, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
   /** Major version of the TDX module: selects the `TDX_01` module identity. */
   tdxModuleId: 'TDX_01',
 } as const;

@@ -8,6 +8,8 @@ export interface Settings {
   readonly pccsHost: string;
   /** 0 takes a free port. */
   readonly pccsPort: number;
+  /** `PUT /platform` may give the platform defects; else it is healthy, whatever was set before. */
+  readonly unsafeDefects: boolean;
 }
 
 /** A setting is missing or wrong. The message names the variable and what it must be. */
@@ -32,9 +34,12 @@ const environmentSchema = z.object({
       `must be at most ${MAX_SOCKET_PATH_BYTES} bytes`,
     ),
   SIMULATOR_PCCS_LISTEN: z.string('is not set').regex(LISTEN, 'must be host:port'),
+  SIMULATOR_UNSAFE_DEFECTS: z.literal('1', 'must be 1 or not set').optional(),
 });
 
-/** Reads SIMULATOR_DATA_DIR, SIMULATOR_ADMIN_SOCKET and SIMULATOR_PCCS_LISTEN. Throws SettingsInvalidError. */
+/**
+ * Reads SIMULATOR_DATA_DIR, SIMULATOR_ADMIN_SOCKET, SIMULATOR_PCCS_LISTEN and SIMULATOR_UNSAFE_DEFECTS. Throws SettingsInvalidError.
+ */
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const parsed = environmentSchema.safeParse(environment);
   if (!parsed.success) {
@@ -48,5 +53,6 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     adminSocket: parsed.data.SIMULATOR_ADMIN_SOCKET,
     pccsHost: host.replace(/^\[|\]$/g, ''),
     pccsPort: Number(port),
+    unsafeDefects: parsed.data.SIMULATOR_UNSAFE_DEFECTS === '1',
   };
 }

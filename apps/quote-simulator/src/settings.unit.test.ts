@@ -14,7 +14,9 @@ describe('settings', () => {
       adminSocket: '/run/sim.sock',
       pccsHost: '::1',
       pccsPort: 8081,
+      unsafeDefects: false,
     });
+    expect(readSettings({ ...environment, SIMULATOR_UNSAFE_DEFECTS: '1' }).unsafeDefects).toBe(true);
   });
 
   it.each([
@@ -23,6 +25,7 @@ describe('settings', () => {
     ['SIMULATOR_ADMIN_SOCKET', `/${'x'.repeat(108)}`],
     ['SIMULATOR_PCCS_LISTEN', '8081'],
     ['SIMULATOR_PCCS_LISTEN', 'localhost:99999'],
+    ['SIMULATOR_UNSAFE_DEFECTS', 'true'],
   ])('name %s when it is %j', (name, value) => {
     const read = () => readSettings({ ...environment, [name]: value });
     expect(read).toThrow(SettingsInvalidError);

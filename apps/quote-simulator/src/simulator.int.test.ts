@@ -221,9 +221,10 @@ describe('refusals', () => {
     ['/tdx/certification/v4/tcb?fmspc=51554f544553&update=late', 400],
     ['/tdx/certification/v4/qe/identity?tcbEvaluationDataNumber=1', 404],
     ['/sgx/certification/v4/pckcrl?ca=root', 400],
-    ['/sgx/certification/v4/tcb?fmspc=51554f544553', 404],
     ['/tdx/certification/v4/tcb?fmspc=51554F544553&update=early', 200],
     ['/sgx/certification/v4/pckcrl?ca=processor&encoding=der', 200],
+    ['/sgx/certification/v4/tcb?fmspc=51554f544553', 200],
+    ['/sgx/certification/v4/qe/identity', 200],
     ['/healthz', 200],
   ])('PCCS answers %s with %d', async (where, status) => {
     expect((await fetch(simulator.pccs + where)).status).toBe(status);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { CertificateList } from '@peculiar/asn1-x509';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SimulatedPlatform } from '../defects/simulated-platform.js';
 import { loadOrCreatePki, PkiCorruptError, type PlatformPki } from '../pki/platform-pki.js';
 import { CollateralSource } from './collateral-source.js';
 
@@ -22,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 function source(of: PlatformPki = pki): CollateralSource {
-  return new CollateralSource(of, dataDir, () => now);
+  return new CollateralSource(new SimulatedPlatform(of, dataDir, () => now), dataDir, () => now);
 }
 
 function advance(hours: number): void {
@@ -35,7 +36,9 @@ function windowOf(document: string): { issueDate: string; nextUpdate: string } {
 
 describe('collateral', () => {
   it('is signed over the exact inner text, and not over another', async () => {
-    const { tcbInfo } = await source().current();
+    const {
+      tdx: { tcbInfo },
+    } = await source().current();
     const { signature } = JSON.parse(tcbInfo) as { signature: string };
     const inner = tcbInfo.slice('{"tcbInfo":'.length, tcbInfo.indexOf(',"signature"'));
     const key = { key: new X509Certificate(pki.tcbSigningPem).publicKey, dsaEncoding: 'ieee-p1363' } as const;
@@ -66,17 +69,17 @@ describe('collateral', () => {
     expect(await source().current()).toEqual(before);
     advance(2);
     const after = await first.current();
-    expect(Date.parse(windowOf(after.tcbInfo).issueDate)).toBeGreaterThan(
-      Date.parse(windowOf(before.tcbInfo).issueDate),
+    expect(Date.parse(windowOf(after.tdx.tcbInfo).issueDate)).toBeGreaterThan(
+      Date.parse(windowOf(before.tdx.tcbInfo).issueDate),
     );
-    expect(Date.parse(windowOf(after.tcbInfo).nextUpdate) - now.getTime()).toBeGreaterThan(29 * 24 * HOUR);
+    expect(Date.parse(windowOf(after.tdx.tcbInfo).nextUpdate) - now.getTime()).toBeGreaterThan(29 * 24 * HOUR);
     expect(await source().current()).toEqual(after);
   });
 
   it('is signed once when many ask at the moment it became stale', async () => {
     const shared = source();
     const answers = await Promise.all(Array.from({ length: 8 }, () => shared.current()));
-    expect(new Set(answers.map(({ tcbInfo }) => tcbInfo)).size).toBe(1);
+    expect(new Set(answers.map(({ tdx }) => tdx.tcbInfo)).size).toBe(1);
   });
 
   it('of another PKI is not served', async () => {
@@ -84,7 +87,7 @@ describe('collateral', () => {
     const elsewhere = await mkdtemp(join(tmpdir(), 'vouch-collateral-'));
     const foreign = await loadOrCreatePki(elsewhere, now);
     await rm(elsewhere, { recursive: true });
-    expect((await source(foreign).current()).tcbInfo).not.toBe(before.tcbInfo);
+    expect((await source(foreign).current()).tdx.tcbInfo).not.toBe(before.tdx.tcbInfo);
   });
 });
 

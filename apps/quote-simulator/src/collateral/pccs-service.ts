@@ -1,8 +1,9 @@
+import type { SimulatedPlatform } from '../defects/simulated-platform.js';
 import { type Handler, RequestRefusedError, type ServiceRequest, type ServiceResponse } from '../http/json-service.js';
-import type { PlatformPki } from '../pki/platform-pki.js';
 import { PLATFORM } from '../platform.js';
 import type { CollateralSource } from './collateral-source.js';
-import { TCB_EVALUATION_DATA_NUMBER } from './tcb-info.js';
+import type { TeeDocuments } from './sign-collateral.js';
+import { evaluationDataNumber } from './tcb-info.js';
 
 const SGX = '/sgx/certification/v4';
 const TDX = '/tdx/certification/v4';
@@ -11,8 +12,7 @@ const TDX = '/tdx/certification/v4';
  * The collateral service, in the shape of a PCCS v4 (attestation §3): bodies as signed, issuer chains URL-encoded in
  * headers, the root CRL as hex text (or DER with `encoding=der`), the PCK CRL as DER or PEM. `GET /healthz` besides.
  */
-export function pccsService(pki: PlatformPki, source: CollateralSource, health: () => unknown): Handler {
-  const tcbChain = encodeURIComponent(`${pki.tcbSigningPem}${pki.rootPem}`);
+export function pccsService(platform: SimulatedPlatform, source: CollateralSource, health: () => unknown): Handler {
   const routes: Record<string, (query: URLSearchParams) => Promise<ServiceResponse>> = {
     '/healthz': async () => ({ status: 200, body: health() }),
     [`${SGX}/rootcacrl`]: async (query) => {
@@ -20,20 +20,12 @@ export function pccsService(pki: PlatformPki, source: CollateralSource, health: 
       const der = query.get('encoding')?.toLowerCase() === 'der';
       return crlResponse(der ? rootCrl : Buffer.from(rootCrl).toString('hex'), {});
     },
-    [`${SGX}/pckcrl`]: async (query) => pckCrl(pki, source, query),
-    [`${SGX}/pckcert`]: async (query) => pckCertificate(pki, query),
-    [`${TDX}/tcb`]: async (query) => {
-      const fmspc = required(query, 'fmspc', /^[0-9a-f]{12}$/i, '12 hex digits');
-      requireOurs('fmspc', fmspc, PLATFORM.fmspc);
-      requireEvaluation(query);
-      const { tcbInfo } = await source.current();
-      return { status: 200, headers: json({ 'TCB-Info-Issuer-Chain': tcbChain }), body: tcbInfo };
-    },
-    [`${TDX}/qe/identity`]: async (query) => {
-      requireEvaluation(query);
-      const { qeIdentity } = await source.current();
-      return { status: 200, headers: json({ 'SGX-Enclave-Identity-Issuer-Chain': tcbChain }), body: qeIdentity };
-    },
+    [`${SGX}/pckcrl`]: async (query) => pckCrl(platform, source, query),
+    [`${SGX}/pckcert`]: async (query) => pckCertificate(platform, query),
+    [`${SGX}/tcb`]: async (query) => tcbInfo(platform, (await source.current()).sgx, query),
+    [`${TDX}/tcb`]: async (query) => tcbInfo(platform, (await source.current()).tdx, query),
+    [`${SGX}/qe/identity`]: async (query) => qeIdentity(platform, (await source.current()).sgx, query),
+    [`${TDX}/qe/identity`]: async (query) => qeIdentity(platform, (await source.current()).tdx, query),
   };
   return async (request: ServiceRequest) => {
     const route = Object.hasOwn(routes, request.path) ? routes[request.path] : undefined;
@@ -43,7 +35,28 @@ export function pccsService(pki: PlatformPki, source: CollateralSource, health: 
   };
 }
 
-async function pckCrl(pki: PlatformPki, source: CollateralSource, query: URLSearchParams): Promise<ServiceResponse> {
+function tcbInfo(platform: SimulatedPlatform, documents: TeeDocuments, query: URLSearchParams): ServiceResponse {
+  const fmspc = required(query, 'fmspc', /^[0-9a-f]{12}$/i, '12 hex digits');
+  requireOurs('fmspc', fmspc, PLATFORM.fmspc);
+  requireEvaluation(platform, query);
+  return { status: 200, headers: json({ 'TCB-Info-Issuer-Chain': tcbChain(platform) }), body: documents.tcbInfo };
+}
+
+function qeIdentity(platform: SimulatedPlatform, documents: TeeDocuments, query: URLSearchParams): ServiceResponse {
+  requireEvaluation(platform, query);
+  const headers = json({ 'SGX-Enclave-Identity-Issuer-Chain': tcbChain(platform) });
+  return { status: 200, headers, body: documents.qeIdentity };
+}
+
+function tcbChain({ pki }: SimulatedPlatform): string {
+  return encodeURIComponent(`${pki.tcbSigningPem}${pki.rootPem}`);
+}
+
+async function pckCrl(
+  { pki }: SimulatedPlatform,
+  source: CollateralSource,
+  query: URLSearchParams,
+): Promise<ServiceResponse> {
   const ca = required(query, 'ca', /^(platform|processor)$/, '"platform" or "processor"');
   const encoding = (query.get('encoding') ?? 'pem').toLowerCase();
   if (encoding !== 'der' && encoding !== 'pem') {
@@ -56,7 +69,7 @@ async function pckCrl(pki: PlatformPki, source: CollateralSource, query: URLSear
   return crlResponse(encoding === 'der' ? crl : crlPem(crl), { 'SGX-PCK-CRL-Issuer-Chain': chain });
 }
 
-function pckCertificate(pki: PlatformPki, query: URLSearchParams): ServiceResponse {
+function pckCertificate({ pki }: SimulatedPlatform, query: URLSearchParams): ServiceResponse {
   requireOurs('qeid', required(query, 'qeid', /^[0-9a-f]{32}$/i, '32 hex digits'), hex(pki.qeId));
   requireOurs('pceid', required(query, 'pceid', /^[0-9a-f]{4}$/i, '4 hex digits'), PLATFORM.pceId);
   required(query, 'cpusvn', /^[0-9a-f]{32}$/i, '32 hex digits');
@@ -76,7 +89,8 @@ function pckCertificate(pki: PlatformPki, query: URLSearchParams): ServiceRespon
   };
 }
 
-function requireEvaluation(query: URLSearchParams): void {
+function requireEvaluation({ state }: SimulatedPlatform, query: URLSearchParams): void {
+  const offered = evaluationDataNumber(state);
   const update = query.get('update');
   const number = query.get('tcbEvaluationDataNumber');
   if (update !== null && number !== null) {
@@ -85,12 +99,8 @@ function requireEvaluation(query: URLSearchParams): void {
   if (update !== null && update !== 'early' && update !== 'standard') {
     throw new RequestRefusedError(400, 'parameter-invalid', 'update: expected "early" or "standard"');
   }
-  if (number !== null && number !== String(TCB_EVALUATION_DATA_NUMBER)) {
-    throw new RequestRefusedError(
-      404,
-      'collateral-not-found',
-      `tcbEvaluationDataNumber: only ${TCB_EVALUATION_DATA_NUMBER} is offered`,
-    );
+  if (number !== null && number !== String(offered)) {
+    throw new RequestRefusedError(404, 'collateral-not-found', `tcbEvaluationDataNumber: only ${offered} is offered`);
   }
 }
 

@@ -24,6 +24,7 @@ export function isStale(window: ValidityWindow, now: Date): boolean {
   return !(age >= 0 && age < REFRESH_AFTER_MS);
 }
 
-function toSeconds(date: Date): string {
+/** ISO 8601 UTC without milliseconds. */
+export function toSeconds(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }

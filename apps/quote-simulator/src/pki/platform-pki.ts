@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../atomic-file.js';
 import { PLATFORM } from '../platform.js';
-import { qeReport, rawPublicKey } from '../quote/qe-report.js';
+import { qeReport, rawPublicKey, TD_QE } from '../quote/qe-report.js';
 import { issueCertificate, type Signer } from './certificate.js';
 import { sgxExtension } from './sgx-extension.js';
 
@@ -26,12 +26,14 @@ export interface PlatformPki {
   readonly qeReportSignature: Uint8Array;
   /** Platform provisioning id, 16 bytes; device_id is its SHA-256. */
   readonly ppid: Uint8Array;
+  /** 16 bytes. */
+  readonly platformInstanceId: Uint8Array;
   /** First 16 bytes of the quote header's user data. */
   readonly qeId: Uint8Array;
 }
 
 /** Common names keep the phrases by which DCAP verifiers classify certificates, and say that they are simulated. */
-const NAMES = {
+export const PKI_NAMES = {
   root: 'Simulated Intel SGX Root CA',
   platformCa: 'Simulated Intel SGX PCK Platform CA',
   processorCa: 'Simulated Intel SGX PCK Processor CA',
@@ -111,11 +113,11 @@ function open(stored: StoredPki, path: string): PlatformPki {
     }
   };
   return {
-    root: { commonName: NAMES.root, privateKey: key('root') },
+    root: { commonName: PKI_NAMES.root, privateKey: key('root') },
     rootPem: stored.certificates.root,
-    platformCa: { commonName: NAMES.platformCa, privateKey: key('platformCa') },
+    platformCa: { commonName: PKI_NAMES.platformCa, privateKey: key('platformCa') },
     platformCaPem: stored.certificates.platformCa,
-    processorCa: { commonName: NAMES.processorCa, privateKey: key('processorCa') },
+    processorCa: { commonName: PKI_NAMES.processorCa, privateKey: key('processorCa') },
     processorCaPem: stored.certificates.processorCa,
     tcbSigningKey: key('tcbSigning'),
     tcbSigningPem: stored.certificates.tcbSigning,
@@ -124,6 +126,7 @@ function open(stored: StoredPki, path: string): PlatformPki {
     attestationKey: key('attestation'),
     qeReportSignature: Buffer.from(stored.qeReportSignature, 'hex'),
     ppid: Buffer.from(stored.ppid, 'hex'),
+    platformInstanceId: Buffer.from(stored.platformInstanceId, 'hex'),
     qeId: Buffer.from(stored.qeId, 'hex'),
   };
 }
@@ -140,7 +143,7 @@ function createPki(now: Date): StoredPki {
   };
   const ppid = randomBytes(16);
   const platformInstanceId = randomBytes(16);
-  const root: Signer = { commonName: NAMES.root, privateKey: keys.root };
+  const root: Signer = { commonName: PKI_NAMES.root, privateKey: keys.root };
   const issue = (
     name: (typeof certificateNames)[number],
     issuer: Signer,
@@ -149,7 +152,7 @@ function createPki(now: Date): StoredPki {
     sgx?: ArrayBuffer,
   ) =>
     issueCertificate({
-      commonName: NAMES[name],
+      commonName: PKI_NAMES[name],
       publicKey: createPublicKey(keys[name]),
       issuer,
       notBefore: new Date(now.getTime() - BACKDATE_MS),
@@ -157,21 +160,14 @@ function createPki(now: Date): StoredPki {
       pathLength,
       ...(sgx === undefined ? {} : { sgxExtension: sgx }),
     });
-  const platform = sgxExtension({
-    ppid,
-    platformInstanceId,
-    sgxComponents: PLATFORM.sgxComponents,
-    pceSvn: PLATFORM.pceSvn,
-    pceId: Buffer.from(PLATFORM.pceId, 'hex'),
-    fmspc: Buffer.from(PLATFORM.fmspc, 'hex'),
-  });
-  const platformCa: Signer = { commonName: NAMES.platformCa, privateKey: keys.platformCa };
+  const platform = pckExtension({ ppid, platformInstanceId });
+  const platformCa: Signer = { commonName: PKI_NAMES.platformCa, privateKey: keys.platformCa };
   return {
     version: 1,
     ppid: ppid.toString('hex'),
     platformInstanceId: platformInstanceId.toString('hex'),
     qeId: randomBytes(16).toString('hex'),
-    qeReportSignature: sign('sha256', qeReport(rawPublicKey(keys.attestation)), {
+    qeReportSignature: sign('sha256', qeReport(rawPublicKey(keys.attestation), TD_QE), {
       key: keys.pck,
       dsaEncoding: 'ieee-p1363',
     }).toString('hex'),
@@ -191,6 +187,17 @@ function createPki(now: Date): StoredPki {
       pck: issue('pck', platformCa, 7, null, platform),
     },
   };
+}
+
+/** The SGX extension of the platform's PCK certificate, DER. */
+export function pckExtension(ids: Pick<PlatformPki, 'ppid' | 'platformInstanceId'>): ArrayBuffer {
+  return sgxExtension({
+    ...ids,
+    sgxComponents: PLATFORM.sgxComponents,
+    pceSvn: PLATFORM.pceSvn,
+    pceId: Buffer.from(PLATFORM.pceId, 'hex'),
+    fmspc: Buffer.from(PLATFORM.fmspc, 'hex'),
+  });
 }
 
 function pem(key: KeyObject): string {

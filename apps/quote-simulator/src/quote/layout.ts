@@ -1,4 +1,4 @@
-/** Byte layout of a TDX v4 quote, offsets and sizes in bytes, integers little-endian (attestation §1). */
+/** Byte layout of quotes of versions 3 to 5, offsets and sizes in bytes, integers little-endian (attestation §1). */
 export const HEADER = {
   size: 48,
   version: 0,
@@ -41,9 +41,14 @@ export const TD_REPORT = {
   reportData: 520,
 } as const;
 
-export const QUOTE_VERSION = 4;
+/** What a TD report 1.5 has behind a TD report 1.0. */
+export const TD_REPORT_15 = { size: 648, teeTcbSvn2: 584, mrServiceTd: 600 } as const;
+
+/** Body types of a version 5 quote. */
+export const BODY_TYPE = { sgx: 1, td10: 2, td15: 3 } as const;
+
 export const ECDSA_P256_KEY_TYPE = 2;
-export const TEE_TYPE_TDX = 0x81;
+export const TEE_TYPE = { sgx: 0x00, tdx: 0x81 } as const;
 export const INTEL_QE_VENDOR_ID = '939a7233f79c4ca9940a0db3957f0607';
 /** Certification data types (attestation §1.3). */
 export const CERTIFICATION = { pckChain: 5, qeReport: 6 } as const;

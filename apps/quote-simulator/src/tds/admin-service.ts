@@ -1,4 +1,6 @@
-import { type Handler, RequestRefusedError } from '../http/json-service.js';
+import { platformStateSchema } from '../defects/platform-state.js';
+import type { SimulatedPlatform } from '../defects/simulated-platform.js';
+import { type Handler, RequestRefusedError, type ServiceRequest, type ServiceResponse } from '../http/json-service.js';
 import { parseBody, tdDefinitionSchema } from './td-definition.js';
 import type { TdRegistry } from './td-registry.js';
 
@@ -6,10 +8,12 @@ const TD_PATH = /^\/tds\/([^/]+)$/;
 
 /**
  * What a host can ask, over the admin socket (0600): `PUT /tds/<instanceId> {socketPath, vmConfig, mrConfigId,
- * launchId?} -> {mrTd, rtMr0..3}`, `GET /tds`, `GET /tds/<instanceId>`, `DELETE /tds/<instanceId> -> {removed}`.
+ * launchId?} -> {mrTd, rtMr0..3}`, `GET /tds`, `GET /tds/<instanceId>`, `DELETE /tds/<instanceId> -> {removed}`. Also
+ * `GET /platform` and, where the settings allow defects, `PUT /platform <PlatformState>`.
  */
-export function adminService(registry: TdRegistry): Handler {
+export function adminService(registry: TdRegistry, platform: SimulatedPlatform, defectsAllowed: boolean): Handler {
   return async (request) => {
+    if (request.path === '/platform') return platformRequest(request, platform, defectsAllowed);
     if (request.path === '/tds' && request.method === 'GET') {
       return { status: 200, body: { tds: registry.ids() } };
     }
@@ -34,4 +38,21 @@ export function adminService(registry: TdRegistry): Handler {
         throw new RequestRefusedError(405, 'method-not-allowed', 'PUT, GET and DELETE are offered');
     }
   };
+}
+
+async function platformRequest(
+  request: ServiceRequest,
+  platform: SimulatedPlatform,
+  defectsAllowed: boolean,
+): Promise<ServiceResponse> {
+  if (request.method === 'PUT') {
+    if (!defectsAllowed) {
+      const message = 'the platform is healthy; SIMULATOR_UNSAFE_DEFECTS=1 allows another state';
+      throw new RequestRefusedError(403, 'defects-not-allowed', message);
+    }
+    await platform.set(parseBody(platformStateSchema, await request.json()));
+  } else if (request.method !== 'GET') {
+    throw new RequestRefusedError(405, 'method-not-allowed', 'PUT and GET are offered');
+  }
+  return { status: 200, body: platform.state };
 }

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { type Handler, RequestRefusedError } from '../http/json-service.js';
-import type { QuotingEnclave } from '../quote/quoting-enclave.js';
 import { parseBody } from './td-definition.js';
-import type { TrustDomain } from './trust-domain.js';
+import type { Quoter, TrustDomain } from './trust-domain.js';
 
 const extendSchema = z.strictObject({
   rtmr: z.literal(3, 'only RTMR 3 can be extended by a guest'),
@@ -16,7 +15,7 @@ const quoteSchema = z.strictObject({
  * What a guest can ask of its TD, over the socket in its own folder: `POST /extend {rtmr:3, digest}`,
  * `POST /quote {reportData} -> {quote: base64}`, `GET /boot-log -> TdxEvent[]` of IMR 0-2, `GET /rtmrs`.
  */
-export function guestChannel(td: () => TrustDomain, enclave: QuotingEnclave): Handler {
+export function guestChannel(td: () => TrustDomain, quoter: Quoter): Handler {
   return async (request) => {
     switch (`${request.method} ${request.path}`) {
       case 'POST /extend': {
@@ -26,7 +25,7 @@ export function guestChannel(td: () => TrustDomain, enclave: QuotingEnclave): Ha
       }
       case 'POST /quote': {
         const { reportData } = parseBody(quoteSchema, await request.json());
-        const quote = td().quote(enclave, Buffer.from(reportData, 'hex'));
+        const quote = td().quote(quoter, Buffer.from(reportData, 'hex'));
         return { status: 200, body: { quote: Buffer.from(quote).toString('base64') } };
       }
       case 'GET /boot-log':

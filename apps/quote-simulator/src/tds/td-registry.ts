@@ -4,11 +4,10 @@ import { dirname } from 'node:path';
 import { jsonService, RequestRefusedError } from '../http/json-service.js';
 import { closeServer, ListenerTakenError, listenOnSocket, NotASocketError } from '../http/listen.js';
 import type { Log } from '../log.js';
-import type { QuotingEnclave } from '../quote/quoting-enclave.js';
 import { guestChannel } from './guest-channel.js';
 import { machineOf, type TdDefinition } from './td-definition.js';
 import { type StoredTd, TdFiles } from './td-files.js';
-import { TrustDomain } from './trust-domain.js';
+import { type Quoter, TrustDomain } from './trust-domain.js';
 
 interface Running {
   td: TrustDomain;
@@ -23,7 +22,7 @@ export class TdRegistry {
 
   constructor(
     dataDir: string,
-    private readonly enclave: QuotingEnclave,
+    private readonly quoter: Quoter,
     private readonly log: Log,
   ) {
     this.#files = new TdFiles(dataDir);
@@ -130,7 +129,7 @@ export class TdRegistry {
 
   async #open(running: Running): Promise<void> {
     const channel = jsonService(
-      guestChannel(() => running.td, this.enclave),
+      guestChannel(() => running.td, this.quoter),
       (error) => this.log.error('guest channel failed', { error }),
     );
     const { socketPath } = running.td.definition;

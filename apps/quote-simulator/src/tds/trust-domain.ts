@@ -1,6 +1,5 @@
 import { extendRtmr, type ProcessMeasurements, processMeasurements } from '@vouch/attestation';
-import type { QuotingEnclave } from '../quote/quoting-enclave.js';
-import { tdReport } from '../quote/td-report.js';
+import type { TdMeasurements } from '../quote/td-report.js';
 import { machineOf, type TdDefinition } from './td-definition.js';
 
 /** Registers as lower-case hex, 48 bytes each. */
@@ -14,6 +13,11 @@ export interface TdRegisters {
 
 /** Stores RTMR3 before anybody is told of it; throws when it cannot, and the register then keeps its value. */
 export type PersistRegister = (rtMr3: Uint8Array) => Promise<void>;
+
+/** What makes quotes over a TD's registers. */
+export interface Quoter {
+  quote(td: TdMeasurements): Uint8Array;
+}
 
 /**
  * One simulated TD: boot measurements fixed by its definition, RTMR3 extended by the guest. An extension is on disk
@@ -48,11 +52,9 @@ export class TrustDomain {
   }
 
   /** A quote over the registers as they are now and 64 bytes of report data. */
-  quote(enclave: QuotingEnclave, reportData: Uint8Array): Uint8Array {
+  quote(quoter: Quoter, reportData: Uint8Array): Uint8Array {
     const { mrTd, rtMr0, rtMr1, rtMr2 } = this.#boot;
-    return enclave.quote(
-      tdReport({ mrTd, mrConfigId: this.#mrConfigId, rtMr0, rtMr1, rtMr2, rtMr3: this.#rtMr3, reportData }),
-    );
+    return quoter.quote({ mrTd, mrConfigId: this.#mrConfigId, rtMr0, rtMr1, rtMr2, rtMr3: this.#rtMr3, reportData });
   }
 
   registers(): TdRegisters {

@@ -38,10 +38,13 @@ export class SimulatorProcess {
   #child: ChildProcess | undefined;
   #pccs = '';
 
-  constructor(readonly dataDir: string) {}
+  constructor(
+    readonly dataDir: string,
+    private readonly environment: Readonly<Record<string, string>> = {},
+  ) {}
 
-  static async start(): Promise<SimulatorProcess> {
-    const simulator = new SimulatorProcess(await mkdtemp(join(tmpdir(), 'vouch-sim-')));
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<SimulatorProcess> {
+    const simulator = new SimulatorProcess(await mkdtemp(join(tmpdir(), 'vouch-sim-')), environment);
     await simulator.start();
     return simulator;
   }
@@ -61,6 +64,7 @@ export class SimulatorProcess {
         SIMULATOR_DATA_DIR: this.dataDir,
         SIMULATOR_ADMIN_SOCKET: this.adminSocket,
         SIMULATOR_PCCS_LISTEN: '127.0.0.1:0',
+        ...this.environment,
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

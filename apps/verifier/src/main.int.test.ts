@@ -18,6 +18,7 @@ function run(env: Record<string, string>): { child: ChildProcess; stderr: () => 
 describe('the process', () => {
   it.each<[string, Record<string, string>]>([
     ['VERIFIER_LISTEN', { VERIFIER_LISTEN: 'nowhere' }],
+    ['OS_IMAGE_HASH', { VERIFIER_IMAGE_URL: 'https://images.example/image.tar.gz' }],
     ['unsafePlainHttp', { VERIFIER_PCCS_URL: 'http://pccs.example' }],
   ])('exits 78 with one line on a wrong setting (%s)', async (name, env) => {
     const { child, stderr } = run(env);

@@ -3,7 +3,7 @@
  * every check it made. It holds no keys and keeps nothing but public collateral; the invariant is that `is_valid` is true
  * only when every check passed that can have a meaning for the evidence.
  */
-import { InvalidEndpointError } from '@vouch/attestation';
+import { InvalidEndpointError, InvalidImageUrlError } from '@vouch/attestation';
 import { jsonLog } from './log.js';
 import { readSettings, SettingsInvalidError } from './settings.js';
 import { startVerifier } from './verifier.js';
@@ -30,7 +30,9 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const configuration = error instanceof SettingsInvalidError || error instanceof InvalidEndpointError;
+  const configuration = [SettingsInvalidError, InvalidEndpointError, InvalidImageUrlError].some(
+    (kind) => error instanceof kind,
+  );
   process.stderr.write(`verifier: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(configuration ? EXIT_CONFIG : 1);
 });

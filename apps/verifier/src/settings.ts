@@ -18,7 +18,10 @@ export interface Settings {
   readonly port: number;
   readonly endpoints: readonly CollateralEndpoint[];
   readonly bundle: CollateralBundle | undefined;
+  /** Holds `collateral` and `os-images`. */
   readonly cacheFolder: string | undefined;
+  /** URL template of OS images; undefined is dstack's, null none. */
+  readonly imageUrl: string | undefined | null;
   readonly policy: EvidencePolicy;
   readonly trustAnchors: readonly TrustAnchor[];
   readonly maxBodyBytes: number;
@@ -46,6 +49,8 @@ const environmentSchema = z.object({
   VERIFIER_PCCS_TLS_ROOTS_FILE: z.string().optional(),
   VERIFIER_COLLATERAL_BUNDLE_FILE: z.string().optional(),
   VERIFIER_CACHE_DIR: z.string().optional(),
+  /** Template with {OS_IMAGE_HASH}; `none` downloads nothing. */
+  VERIFIER_IMAGE_URL: z.string().optional(),
   VERIFIER_POLICY_FILE: z.string().optional(),
   VERIFIER_UNSAFE_TRUST_ANCHOR_FILE: z.string().optional(),
   VERIFIER_UNSAFE_PLAIN_HTTP: z.literal('true', 'must be "true" or absent').optional(),
@@ -76,6 +81,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     endpoints: endpointsOf(data),
     bundle: fromFile(data, 'VERIFIER_COLLATERAL_BUNDLE_FILE', (text) => CollateralBundle.fromText(text)),
     cacheFolder: data.VERIFIER_CACHE_DIR,
+    imageUrl: data.VERIFIER_IMAGE_URL === 'none' ? null : data.VERIFIER_IMAGE_URL,
     maxBodyBytes: data.VERIFIER_MAX_BODY_BYTES,
     ...trustOf(data),
   };

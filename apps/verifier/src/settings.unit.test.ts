@@ -22,6 +22,7 @@ describe('readSettings', () => {
       endpoints: [INTEL_PCS],
       bundle: undefined,
       cacheFolder: undefined,
+      imageUrl: undefined,
       policy: {},
       trustAnchors: [INTEL_SGX_ROOT],
       maxBodyBytes: 4 * 1024 * 1024,

@@ -30,6 +30,7 @@ beforeAll(async () => {
     endpoints: [{ url: platform.pccs }],
     bundle: undefined,
     cacheFolder: undefined,
+    imageUrl: null,
     policy: { unsafeTrustAnchorAccepted: true, unsafeProcessGuestAccepted: true },
     trustAnchors: [INTEL_SGX_ROOT, trustAnchorFromPem(await platform.rootPem())],
     maxBodyBytes: MAX_BODY_BYTES,

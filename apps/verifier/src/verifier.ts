@@ -1,4 +1,5 @@
-import { CollateralClient, unsafeNames } from '@vouch/attestation';
+import { join } from 'node:path';
+import { CollateralClient, OsImageDownloader, osImageRule, unsafeNames } from '@vouch/attestation';
 import { jsonServer } from './http/json-server.js';
 import { closeServer, listen } from './http/listen.js';
 import type { Log } from './log.js';
@@ -15,7 +16,8 @@ const MAX_CONCURRENT = 64;
 
 /**
  * Starts the service: `POST /verify` and `GET /health`.
- * @throws InvalidEndpointError for a collateral endpoint that cannot be used, and the system's error when it cannot listen
+ * @throws InvalidEndpointError and InvalidImageUrlError for URLs that cannot be used, and the system's error when it cannot
+ *   listen
  */
 export async function startVerifier(settings: Settings, log: Log, now: () => Date): Promise<RunningVerifier> {
   const { endpoints, trustAnchors, policy, bundle, cacheFolder } = settings;
@@ -24,8 +26,9 @@ export async function startVerifier(settings: Settings, log: Log, now: () => Dat
     trustAnchors,
     now,
     ...(bundle === undefined ? {} : { bundle }),
-    ...(cacheFolder === undefined ? {} : { cacheFolder }),
+    ...(cacheFolder === undefined ? {} : { cacheFolder: join(cacheFolder, 'collateral') }),
   });
+  const osImage = osImageRule(imageSource(settings));
   const refreshing = collateral.refreshInBackground();
   const server = jsonServer({
     maxBodyBytes: settings.maxBodyBytes,
@@ -36,7 +39,7 @@ export async function startVerifier(settings: Settings, log: Log, now: () => Dat
         method: 'POST',
         path: '/verify',
         handle: async (body) => {
-          const answer = await verifyRequest(await body(), { collateral, trustAnchors, policy, now });
+          const answer = await verifyRequest(await body(), { collateral, trustAnchors, policy, osImage, now });
           log.info('verified', { valid: answer.is_valid, code: answer.code });
           return { status: 200, body: answer };
         },
@@ -66,4 +69,12 @@ export async function startVerifier(settings: Settings, log: Log, now: () => Dat
       await closeServer(server);
     },
   };
+}
+
+function imageSource({ imageUrl, cacheFolder }: Settings): OsImageDownloader | undefined {
+  if (imageUrl === null) return undefined;
+  return new OsImageDownloader({
+    ...(imageUrl === undefined ? {} : { urlTemplate: imageUrl }),
+    ...(cacheFolder === undefined ? {} : { cacheFolder: join(cacheFolder, 'os-images') }),
+  });
 }

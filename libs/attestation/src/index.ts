@@ -4,7 +4,8 @@
  * Evidence moves through types, bytes -> ParsedQuote -> VerifiedQuote -> AppraisedEvidence -> BoundEventLog -> identity, so
  * that a skipped step does not compile. The invariant: nothing here touches a clock, a file or a global setting; the
  * verdict is a function of the bytes, the time and the anchors given, and a check that did not run says `skipped`.
- * (Only `CollateralClient` and `KdsClient` talk to a network, and what they return is not trusted; only `readProcessImage` reads files.)
+ * (Only `CollateralClient`, `KdsClient` and `OsImageDownloader` talk to a network and keep caches, and what they return is not
+ * trusted; `readProcessImage` reads files.)
  */
 export * from './abi/index.js';
 export * from './appraise/index.js';
@@ -16,6 +17,7 @@ export * from './encodings/index.js';
 export * from './event-log/index.js';
 export * from './evidence/index.js';
 export * from './measurements/index.js';
+export * from './os-image/index.js';
 export * from './platforms/index.js';
 export * from './process-image/index.js';
 export * from './ratls/index.js';

@@ -11,6 +11,9 @@ import {
   earAlgorithm,
   INTEL_PCS,
   INTEL_SGX_ROOT,
+  OsImageDownloader,
+  type OsImageRule,
+  osImageRule,
   readPolicy,
   type TrustAnchor,
   trustAnchorFromPem,
@@ -30,6 +33,7 @@ export interface VerifyOptions {
   readonly earKey?: string;
   readonly nonce?: string;
   readonly ca?: string;
+  readonly imageUrl?: string;
   /** False with `--no-cache`. */
   readonly cache: boolean;
 }
@@ -42,6 +46,7 @@ export interface Examining {
   readonly now: Date;
   readonly trustAnchors: readonly TrustAnchor[];
   readonly policy: EvidencePolicy;
+  readonly osImage: OsImageRule;
 }
 
 export function verifyForm({ output, earKey }: VerifyOptions): VerifyForm {
@@ -90,15 +95,17 @@ export function examiningOf(options: VerifyOptions): Examining {
   const { unsafeTrustAnchor } = options;
   const policy = policyOf(options);
   const now = timeOf(options);
+  const osImage = osImageRule(imageSourceOf(options));
   if (unsafeTrustAnchor === undefined) {
     const trustAnchors = [INTEL_SGX_ROOT];
-    return { now, trustAnchors, policy, collateral: sourceOf(options, trustAnchors, now) };
+    return { now, trustAnchors, policy, osImage, collateral: sourceOf(options, trustAnchors, now) };
   }
   const anchor = fromFile('--unsafe-trust-anchor', unsafeTrustAnchor, trustAnchorFromPem);
   const trustAnchors = [INTEL_SGX_ROOT, anchor];
   return {
     now,
     trustAnchors,
+    osImage,
     // A root of one's own means simulated hardware: its guests may be processes too.
     policy: { ...policy, unsafeTrustAnchorAccepted: true, unsafeProcessGuestAccepted: true },
     collateral: sourceOf(options, trustAnchors, now),
@@ -129,7 +136,7 @@ function sourceOf(options: VerifyOptions, trustAnchors: readonly TrustAnchor[], 
       now: () => now,
       ...(bundle === undefined ? {} : { bundle }),
       // What is fetched for another time than now must not count as fetched now.
-      ...(options.cache && options.at === undefined ? { cacheFolder: cacheFolder() } : {}),
+      ...(options.cache && options.at === undefined ? { cacheFolder: cacheFolder('collateral') } : {}),
     });
   } catch (error) {
     throw misuse(`--pccs: ${(error as Error).message}`, 'for plain http on another machine add --unsafe-plain-http');
@@ -143,8 +150,18 @@ function endpointsOf({ pccs, pccsCa, unsafePlainHttp }: VerifyOptions): readonly
   return pccs.map((url) => (url === 'intel' ? INTEL_PCS : { url, ...roots, ...plain }));
 }
 
-function cacheFolder(): string {
-  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'vouch', 'collateral');
+function imageSourceOf({ imageUrl, cache }: VerifyOptions): OsImageDownloader | undefined {
+  if (imageUrl === undefined) return undefined;
+  try {
+    const folder = cache ? { cacheFolder: cacheFolder('os-images') } : {};
+    return new OsImageDownloader({ ...folder, ...(imageUrl === 'dstack' ? {} : { urlTemplate: imageUrl }) });
+  } catch (error) {
+    throw misuse(`--image-url: ${(error as Error).message}`);
+  }
+}
+
+function cacheFolder(what: 'collateral' | 'os-images'): string {
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'vouch', what);
 }
 
 function fromFile<T>(option: string, path: string, read: (text: string) => T): T {

@@ -1,11 +1,19 @@
 import { execFile } from 'node:child_process';
-import { createPublicKey, generateKeyPairSync, verify as verifySignature } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, verify as verifySignature } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { CollateralClient, parseQuote, trustAnchorFromPem } from '@vouch/attestation';
+import {
+  CollateralClient,
+  mintCertificate,
+  parseQuote,
+  prepareIssuer,
+  ratlsReportData,
+  trustAnchorFromPem,
+} from '@vouch/attestation';
 import { SIMULATED_GUEST, type SimulatedEvidence, SimulatedPlatform } from '@vouch/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -54,6 +62,8 @@ function file(name: string, content: string | Uint8Array, mode = 0o600): string 
   chmodSync(path, mode);
   return path;
 }
+
+const pem = (key: KeyObject): string => key.export({ format: 'pem', type: 'pkcs8' }).toString();
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -211,9 +221,6 @@ describe('vouch verify <file>', () => {
 });
 
 describe('vouch verify -o ear', () => {
-  const pem = (key: { export: (options: { format: 'pem'; type: 'pkcs8' }) => string | Buffer }): string =>
-    key.export({ format: 'pem', type: 'pkcs8' }).toString();
-
   it.each(['P-256', 'Ed25519'])('is a JWT signed by the %s key given', async (kind) => {
     const { privateKey } =
       kind === 'P-256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519');
@@ -277,6 +284,42 @@ describe('vouch verify <url>', () => {
     expect((await simulated(`${await serve(body, status)}/evidence`)).code).toBe(expected);
   });
 
+  it('takes the RA-TLS certificate of a live app, bound to the connection, and refuses it under another key', async () => {
+    const [app, other] = [
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    ];
+    const spki = (key: KeyObject): Uint8Array => key.export({ format: 'der', type: 'spki' });
+    const { quote, eventLog } = await platform.evidence(ratlsReportData(spki(app.publicKey)));
+    const listen = async ({ privateKey, publicKey }: typeof app): Promise<string> => {
+      const name = { commonName: 'app.example' };
+      const issuer = prepareIssuer({ name, publicKey: spki(publicKey), privateKey });
+      const der = mintCertificate(issuer, {
+        subject: name,
+        publicKey: spki(publicKey),
+        notBefore: new Date(Date.now() - 60_000),
+        notAfter: new Date(Date.now() + 3_600_000),
+        ratls: { quote, eventLog },
+      });
+      // Not by way of X509Certificate: Node looks for PEM first, and finds the PCK chain inside the quote.
+      const base64 = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n');
+      const cert = `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
+      const server = createSecureServer({ key: pem(privateKey), cert }, (_request, response) => response.end('hello'));
+      servers.push(server);
+      await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+      return `https://localhost:${(server.address() as AddressInfo).port}`;
+    };
+    const good = await simulated(await listen(app));
+    expect(good.out).toMatch(/^pass {4}connection\.binding/m);
+    expect(good.out).toMatch(/^pass {4}ratls\.key-binding/m);
+    expect(good.out).toMatch(/^pass {4}event-log\.identity/m);
+    expect(good.code).toBe(0);
+    // A host that copies the evidence into a certificate of its own does not have the key.
+    const copied = await simulated(await listen(other));
+    expect(copied.out).toMatch(/^fail {4}ratls\.key-binding/m);
+    expect(copied.code).toBe(2);
+  });
+
   it('that does not answer is a network failure; without a path and a certificate there is no evidence', async () => {
     expect((await simulated('http://127.0.0.1:1/evidence')).code).toBe(3);
     expect((await simulated('https://127.0.0.1:1')).code).toBe(3);
@@ -294,6 +337,7 @@ describe('misuse of vouch verify', () => {
     ['a missing policy', ['-', '--policy', 'nothing.json'], /--policy/],
     ['a bad endpoint', ['-', '--pccs', 'http://pccs.example'], /unsafe-plain-http/],
     ['a bad anchor', ['-', '--unsafe-trust-anchor', bin], /--unsafe-trust-anchor/],
+    ['a bad image URL', ['-', '--image-url', 'https://images.example'], /--image-url/],
     ['a bad bundle', ['-', '--collateral', bin], /--collateral/],
     ['a fleet name without a fleet', ['hello'], /no fleet is known/],
     ['file options with a fleet name', ['hello', '--at', '0'], /goes with a URL or file/],

@@ -39,7 +39,11 @@ export function addVerifyCommand(program: Command): void {
     .option('--ear-key <file>', 'PEM private key that signs the result of -o ear')
     .option('--nonce <hex>', 'nonce to echo in the result of -o ear')
     .option('--ca <file>', 'PEM roots for TLS with the app, when its evidence is a document')
-    .option('--no-cache', 'do not keep collateral on disk')
+    .option(
+      '--image-url <template>',
+      'where OS images are, with {OS_IMAGE_HASH}, or "dstack"; default: nothing is downloaded',
+    )
+    .option('--no-cache', 'keep no collateral or images on disk')
     .option('--unsafe-trust-anchor <file>', 'PEM of a root to trust besides Intel’s, for simulated platforms')
     .option('--unsafe-plain-http', 'allow collateral endpoints without TLS on other machines')
     .addHelpText(

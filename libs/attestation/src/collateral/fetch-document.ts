@@ -13,6 +13,8 @@ interface FetchOptions {
   readonly timeoutMs: number;
   /** PEM of TLS roots that replace the system's. */
   readonly tlsRootsPem: string | undefined;
+  /** Largest body; default 4 MiB. */
+  readonly maxBytes?: number;
 }
 
 /** Gets one document. @throws EndpointFault */
@@ -27,11 +29,11 @@ const RETRYABLE_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
  * One GET: no redirects, no compression, bounded in time and size. The server's certificate is always verified, also when
  * NODE_TLS_REJECT_UNAUTHORIZED says otherwise.
  */
-export const fetchDocument: FetchDocument = async (url, { timeoutMs, tlsRootsPem }) => {
+export const fetchDocument: FetchDocument = async (url, { timeoutMs, tlsRootsPem, maxBytes }) => {
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const response = await open(url, signal, tlsRootsPem);
-    return { body: await readBody(response), headers: textHeaders(response) };
+    return { body: await readBody(response, maxBytes ?? BODY_MAX_BYTES), headers: textHeaders(response) };
   } catch (error) {
     throw faultOf(error, signal, timeoutMs);
   }
@@ -61,7 +63,7 @@ function open(url: URL, signal: AbortSignal, tlsRootsPem: string | undefined): P
   });
 }
 
-async function readBody(response: IncomingMessage): Promise<Uint8Array> {
+async function readBody(response: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   const status = response.statusCode ?? 0;
   try {
     if (status !== 200) {
@@ -74,8 +76,8 @@ async function readBody(response: IncomingMessage): Promise<Uint8Array> {
     let sizeBytes = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
       sizeBytes += chunk.length;
-      if (sizeBytes > BODY_MAX_BYTES) {
-        throw new EndpointFault('TOO_LARGE', `answered more than ${BODY_MAX_BYTES} bytes`, true);
+      if (sizeBytes > maxBytes) {
+        throw new EndpointFault('TOO_LARGE', `answered more than ${maxBytes} bytes`, true);
       }
       chunks.push(chunk);
     }

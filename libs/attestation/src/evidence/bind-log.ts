@@ -43,6 +43,13 @@ export function bindLog(appraised: AppraisedEvidence, evidence: AttestationEvide
   return { ...bound, checks: [...alone, ...bound.checks] };
 }
 
+/** Every event as the evidence lists it, bound by nothing yet; none when it has no readable log. */
+export function rawEvents({ attestation, eventLog }: AttestationEvidence): readonly TdxEvent[] {
+  if (attestation !== null && 'eventLog' in attestation.platform) return attestation.platform.eventLog;
+  const parsed = eventLog === null ? null : parseEventLog(eventLog);
+  return parsed?.ok === true ? parsed.events : [];
+}
+
 /** Certificates carry logs without boot events: only RTMR 3 can be replayed then, and the rest says so. */
 function bindStripped(
   appraised: AppraisedEvidence,

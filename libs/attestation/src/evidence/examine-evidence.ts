@@ -17,12 +17,12 @@ import type { VerifiedQuote } from '../verify/verified-quote.js';
 import { VERIFY_CHECKS } from '../verify/verify-checks.js';
 import { verifyParsedQuote } from '../verify/verify-parsed-quote.js';
 import type { AttestationEvidence } from './attestation-evidence.js';
-import { bindLog } from './bind-log.js';
+import { bindLog, rawEvents } from './bind-log.js';
 import type { EvidencePolicy } from './evidence-policy.js';
 import type { Examination, ExaminationFacts } from './examination.js';
 import { EXAMINATION_CHECKS } from './examination-checks.js';
 import { judgeIdentity } from './judge-identity.js';
-import { judgeProcessImage, type OsImageRule } from './os-image.js';
+import { type OsImageRule, osImageRule } from './os-image.js';
 
 export interface ExamineOptions {
   readonly collateral: CollateralSource;
@@ -32,7 +32,7 @@ export interface ExamineOptions {
   readonly trustAnchors?: readonly TrustAnchor[];
   /** Default: the empty policy, which is the strictest. */
   readonly policy?: EvidencePolicy;
-  /** How boot measurements are judged; default: process guests only. */
+  /** How boot measurements are judged; default: `osImageRule()`, which has no source of image files. */
   readonly osImage?: OsImageRule;
 }
 
@@ -56,6 +56,8 @@ const FACTS_POLICY: AppraisalPolicy = {
 export async function examineEvidence(evidence: AttestationEvidence, options: ExamineOptions): Promise<Examination> {
   return new Examiner(evidence, options).run();
 }
+
+const DETAIL_MAX = 2000;
 
 class Examiner {
   private readonly checks: Check[] = [];
@@ -88,7 +90,7 @@ class Examiner {
       const appraised = this.appraise(verified);
       this.bindCertificate(verified);
       if (appraised !== null) this.readLog(appraised);
-      await this.judgeImage(verified);
+      await this.judgeImage(appraised);
       for (const check of judgeIdentity(this.policy, this.facts)) this.checks.push(check);
     }
     return this.conclude();
@@ -177,17 +179,18 @@ class Examiner {
     this.learn({ identity: identity.identity });
   }
 
-  private async judgeImage({ quote: { report } }: VerifiedQuote): Promise<void> {
+  private async judgeImage(appraised: AppraisedEvidence | null): Promise<void> {
     const { vmConfig } = this.evidence;
     const name = 'os-image.measurement';
-    if (report.kind === 'sgx' || vmConfig === null) {
-      const why = report.kind === 'sgx' ? 'an SGX enclave boots no image' : 'the evidence has no vm_config';
-      this.checks.push({ name, outcome: 'skipped', detail: why });
-      return;
-    }
-    const osImage = await (this.options.osImage ?? judgeProcessImage)(report, vmConfig);
+    const skip = (detail: string): void => void this.checks.push({ name, outcome: 'skipped', detail });
+    if (vmConfig === null) return skip('the evidence has no vm_config');
+    if (appraised === null) return skip('not reached: the TD has reserved attributes');
+    if (appraised.verified.quote.report.kind === 'sgx') return skip('an SGX enclave boots no image');
+    const events = rawEvents(this.evidence);
+    const osImage = await (this.options.osImage ?? osImageRule())({ appraised, vmConfig, events });
     this.learn({ osImage });
-    const check = { name, outcome: osImage.outcome, detail: osImage.detail };
+    this.checks.push(...osImage.checks);
+    const check = { name, outcome: osImage.outcome, detail: osImage.detail.slice(0, DETAIL_MAX) };
     if (osImage.outcome === 'fail') {
       this.refuse({ ok: false, failed: check, checks: [check], code: 'OS_IMAGE_MISMATCH' });
       return;

@@ -30,6 +30,7 @@ export {
   revokeOsImage,
 } from './manage.js';
 export { type BlockChoice, type PolicyBlock, readChainId, readPolicyBlock } from './pinned-call.js';
+export { type PolicyChange, type PolicyName, readPolicyChanges } from './policy-changes.js';
 export {
   judgeByPolicyFile,
   type PolicyFile,

@@ -84,7 +84,7 @@ export function pinnedCall(provider: JsonRpcApiProvider, { abi, address, block, 
 }
 
 /** One JSON-RPC request. A failure is PolicyUnavailableError; a revert stays ethers' CALL_EXCEPTION. */
-async function ask(provider: JsonRpcApiProvider, method: string, params: unknown[]): Promise<unknown> {
+export async function ask(provider: JsonRpcApiProvider, method: string, params: unknown[]): Promise<unknown> {
   try {
     return await provider.send(method, params);
   } catch (error) {

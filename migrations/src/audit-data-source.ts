@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { AuditTables1767225600000 } from './1767225600000-audit-tables.js';
+import { PolicyChanges1769904000000 } from './1769904000000-policy-changes.js';
 
 export interface AuditDatabaseOptions {
   /** postgresql:// URL. It may hold a password: never log it. */
@@ -28,7 +29,7 @@ export function auditDatabaseSettings(options: AuditDatabaseOptions): DataSource
     installExtensions: false,
     synchronize: false,
     logging: false,
-    migrations: [AuditTables1767225600000],
+    migrations: [AuditTables1767225600000, PolicyChanges1769904000000],
     migrationsTableName: 'migration',
     migrationsTransactionMode: 'all',
     // A lost idle connection is met again, as an error, by the next query: it must not end the process.

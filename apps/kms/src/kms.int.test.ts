@@ -33,7 +33,7 @@ beforeAll(async () => {
   appId = await stack.withSigner((signer) =>
     deployApp(signer, stack.kmsContract, { composeHash: COMPOSE, allowAnyDevice: true }),
   );
-  kms = stack.kms();
+  kms = stack.kms({ KMS_POLICY_POLL_MS: '200' });
   await isReady(kms);
 });
 afterAll(async () => {
@@ -47,6 +47,7 @@ afterEach(() => {
   expect(kms.lines.filter(({ level }) => level === 'error' || level === 60)).toEqual([]);
 });
 
+const nameOf = (data: object) => (data as { name?: string }).name ?? '';
 const isReady = (service: ChildService) => service.line(({ msg }) => msg === 'the policy answers');
 
 async function placed(composeHash = COMPOSE, hostId = 'host-1', epoch = 1): Promise<SimulatedGuest> {
@@ -147,6 +148,21 @@ describe('the KMS as a process on real parts', () => {
     await stack.withSigner((signer) => approveCompose(signer, appId, composeHash));
     expect((await attest(guest)).outcome).toBe('issued');
     await stack.withSigner((signer) => revokeCompose(signer, appId, composeHash));
+  });
+
+  it('logs what the contracts say, signed, in the order of the chain', async () => {
+    await expect
+      .poll(async () =>
+        (await stack.store.readSubject(`evt.policy.${appId}`)).map(({ envelope }) => nameOf(envelope.data)),
+      )
+      .toEqual(['implementation-upgrade', 'owner', 'allow-any-device', 'compose-hash', 'compose-hash', 'compose-hash']);
+    const ofKms = (await stack.store.readSubject(`evt.policy.${stack.kmsContract}`)).map(
+      ({ envelope }) => envelope.data,
+    );
+    expect(ofKms.map(nameOf)).toEqual([
+      ...['implementation-upgrade', 'owner', 'app-implementation', 'os-image', 'registered-app'],
+    ]);
+    expect(ofKms.at(3)).toMatchObject({ name: 'os-image', value: OS_IMAGE, enabled: true, app: null, chainId: 31337 });
   });
 
   it('denies a replayed submission, an edited log, borrowed claims and a broken quote', async () => {

@@ -23,6 +23,7 @@ import {
   PlatformModule,
 } from '@vouch/platform';
 import { CertificateIssuer } from './certificate/certificate-issuer.js';
+import { PolicyFollower } from './chain/policy-follower.js';
 import { ChallengeBook } from './challenge/challenge-book.js';
 import { ChallengeIssuer } from './challenge/challenge-issuer.js';
 import { HostRateLimit } from './challenge/host-rate-limit.js';
@@ -52,6 +53,7 @@ const HOST_LIMIT = { burst: 100, perSecond: 20 } as const;
 
 const providers: Provider[] = [
   Readiness,
+  PolicyFollower,
   {
     provide: POLICY_SOURCE,
     useFactory: (config: KmsConfig, clock: Clock) => policySource(config, () => clock.now()),

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { preferNativeK256 } from '@vouch/keys';
 import { ConfigError, EXIT, runService } from '@vouch/platform';
 import { bootstrap } from './bootstrap-command.js';
+import { PolicyFollower } from './chain/policy-follower.js';
 import { epochCommand } from './epoch-command.js';
 import { KmsModule } from './kms.module.js';
 import { Readiness } from './readiness.js';
@@ -12,7 +13,13 @@ const COMMANDS = { bootstrap, epoch: epochCommand, shares: sharesCommand } as co
 const [name, ...args] = process.argv.slice(2);
 preferNativeK256();
 if (name === undefined) {
-  await runService(KmsModule, { service: 'kms', started: (app) => app.get(Readiness).start() });
+  await runService(KmsModule, {
+    service: 'kms',
+    started: (app) => {
+      app.get(Readiness).start();
+      app.get(PolicyFollower).start();
+    },
+  });
 } else if (Object.hasOwn(COMMANDS, name)) {
   try {
     process.stdout.write(`${await COMMANDS[name as keyof typeof COMMANDS](args, process.env, new Date())}\n`);

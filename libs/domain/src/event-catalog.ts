@@ -60,6 +60,23 @@ export const evidenceSchema = z.strictObject({
   vmConfig: z.string().max(16 * 1024),
 });
 
+/** What a change of on-chain policy is about (dstack-kms §16.5; `owner`: who may change it). */
+export const policyNames = [
+  ...[
+    'kms-aggregated-mr',
+    'kms-device',
+    'os-image',
+    'gateway-app-id',
+    'registered-app',
+    'app-implementation',
+    'kms-info',
+  ],
+  ...['compose-hash', 'device', 'allow-any-device', 'require-tcb-up-to-date', 'upgrades-disabled'],
+  ...['implementation-upgrade', 'owner'],
+] as const;
+/** DstackKms, and the app's contract when it is that one which speaks; both 20 bytes. */
+const policyContract = { chainId: z.number().int().positive(), contract: hex20, app: hex20.nullable() } as const;
+
 /** Whole seconds from the policy's own time to the decision; a little below 0 when the two clocks differ. */
 const policyAge = z.number().int();
 export const policySources = ['contract', 'file', 'webhook'] as const;
@@ -381,6 +398,39 @@ export const eventCatalog = {
       notAfter: when,
     }),
     (d) => [d.instanceId],
+  ),
+  'policy.changed': define(
+    'policy',
+    'kms',
+    z.strictObject({
+      ...policyContract,
+      name: z.enum(policyNames),
+      /** The hash, the address left-padded, Keccak-256 of text or bytes, or 0 for a flag. */
+      value: hex32,
+      enabled: z.boolean(),
+      block: z.number().int().nonnegative(),
+      blockHash: hex32,
+      blockTime: when,
+      transaction: hex32,
+      /** Place within the block. */
+      logIndex: z.number().int().nonnegative(),
+    }),
+    (d) => [d.app ?? d.contract],
+  ),
+  /** The chain was reorganised: that change is not part of it any more. */
+  'policy.change-orphaned': define(
+    'policy',
+    'kms',
+    z.strictObject({
+      ...policyContract,
+      /** Id of the policy.changed event. */
+      changeId: z.uuid(),
+      block: z.number().int().nonnegative(),
+      /** The block that held the change, and the one that stands in its place now. */
+      blockHash: hex32,
+      canonicalHash: hex32,
+    }),
+    (d) => [d.app ?? d.contract],
   ),
   'gateway.node-joined': define(
     'gateway',

@@ -22,6 +22,11 @@ export const policySettings = {
   ETH_CHAIN_ID: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
   /** Block that decisions are read at. Default: latest in development, finalized in production. */
   KMS_POLICY_BLOCK: z.enum(BLOCK_TAGS).optional(),
+  /** Blocks on top of one before its policy changes are logged. Default: 0 in development, 12 in production. */
+  KMS_POLICY_CONFIRMATIONS: z.coerce.number().int().min(0).max(100_000).optional(),
+  /** Block from which contracts are looked at for changes: that of the deployment saves reading the chain before it. */
+  KMS_POLICY_START_BLOCK: z.coerce.number().int().min(0).default(0),
+  KMS_POLICY_POLL_MS: z.coerce.number().int().min(50).max(600_000).default(4_000),
   KMS_POLICY_FILE: z.string().optional(),
   /** Base URL of an authorisation server; https, but for development. */
   KMS_POLICY_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -88,6 +93,19 @@ export function policySource(config: PolicyConfig, now: () => Date): PolicySourc
     case 'webhook':
       return new WebhookPolicy({ url: given(config.KMS_POLICY_URL), timeoutMs: config.KMS_POLICY_TIMEOUT_MS, now });
   }
+}
+
+/** How policy changes are followed; undefined when policy is not in a contract. */
+export function indexerSettings(config: PolicyConfig) {
+  if (config.KMS_POLICY !== 'contract') return undefined;
+  return {
+    rpcUrl: given(config.ETH_RPC_URL),
+    contract: given(config.KMS_CONTRACT_ADDR),
+    ...(config.ETH_CHAIN_ID === undefined ? {} : { chainId: config.ETH_CHAIN_ID }),
+    confirmations: config.KMS_POLICY_CONFIRMATIONS ?? (config.VOUCH_MODE === 'development' ? 0 : 12),
+    startBlock: config.KMS_POLICY_START_BLOCK,
+    pollMs: config.KMS_POLICY_POLL_MS,
+  };
 }
 
 function isPlainHttp({ KMS_POLICY_URL }: PolicyConfig): boolean {

@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { type EventData, KeyDirectory, type TrustFile } from '@vouch/domain';
-import { MemoryEventStore, type StoredEvent } from '@vouch/eventstore';
+import { type EventStore, MemoryEventStore, type StoredEvent } from '@vouch/eventstore';
 import { mintRootCa, RootKeys } from '@vouch/keys';
 import { EventWriter, Metrics } from '@vouch/platform';
 import { makeTestAuthors } from '@vouch/testkit';
@@ -37,12 +37,7 @@ export class KmsWorld implements ReceiptSource, SealedPublisher {
   readonly authors = makeTestAuthors();
   readonly store = new MemoryEventStore({ directory: this.#directory(), now: () => NOW });
   readonly clock = { now: () => NOW, monotonicMs: () => performance.now() };
-  readonly writer = new EventWriter(
-    this.store,
-    eventAuthor(this.keyring, { KMS_EVENT_KEY_EPOCH: 0 }),
-    this.clock,
-    new Metrics(),
-  );
+  readonly writer = this.writerTo(this.store);
   readonly epochs = new KeyEpochLog('kms-1', this.store);
   readonly grants = new GrantLog(this.store, this.writer);
   readonly log = new KeptLog();
@@ -53,6 +48,11 @@ export class KmsWorld implements ReceiptSource, SealedPublisher {
   /** A replica's keyring around a first root. */
   keyringOf(root: KmsRoot): Keyring {
     return new Keyring([root], async (keyEpoch) => this.laterRoots.get(keyEpoch));
+  }
+
+  /** Writes as this KMS to any store, such as one that fails. */
+  writerTo(store: EventStore): EventWriter {
+    return new EventWriter(store, eventAuthor(this.keyring, { KMS_EVENT_KEY_EPOCH: 0 }), this.clock, new Metrics());
   }
 
   /** A fresh process over the same log: nothing survives from the one before. */

@@ -129,6 +129,8 @@ export class FleetView {
       case 'kms.key-epoch-tainted':
       case 'kms.key-epoch-revoked':
       case 'certificate.issued':
+      case 'policy.changed':
+      case 'policy.change-orphaned':
       case 'gateway.node-joined':
         return {};
       default:

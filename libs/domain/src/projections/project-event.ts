@@ -2,6 +2,7 @@ import { catalogChanges } from './catalog-changes.js';
 import { grantChanges } from './grant-changes.js';
 import { instanceChanges } from './instance-changes.js';
 import { operationChanges } from './operation-changes.js';
+import { policyChanges } from './policy-changes.js';
 import type { ProjectedEvent } from './projected-event.js';
 import type { RowChange } from './row-change.js';
 import { stepChanges } from './step-changes.js';
@@ -16,6 +17,7 @@ export function projectEvent(event: ProjectedEvent): readonly RowChange[] {
     ...catalogChanges(event),
     ...instanceChanges(event),
     ...grantChanges(event),
+    ...policyChanges(event),
     ...stepChanges(event),
     ...operationChanges(event),
   ]);

@@ -307,6 +307,28 @@ describe('grants', () => {
   });
 });
 
+describe('policy changes', () => {
+  const contract = { chainId: 31337, contract: 'd5'.repeat(20), app: APP };
+  const changed = {
+    ...{ ...contract, value: HASH, enabled: true, block: 7, blockHash: 'b1'.repeat(32) },
+    name: 'compose-hash',
+    ...{ blockTime: '2026-01-01T00:00:00.000Z', transaction: '7a'.repeat(32), logIndex: 3 },
+  } as const;
+
+  it('have a row each, which a reorganisation marks and never removes', () => {
+    const story = new Story().tell('policy.changed', changed).tell('policy.changed', { ...changed, logIndex: 4 });
+    const [first] = story.tables.rows('policy_change');
+    expect(first).toMatchObject({ app_id: APP, name: 'compose-hash', value: HASH, enabled: true, orphaned: false });
+    const changeId = first?.change_id ?? '';
+    const { block, blockHash } = changed;
+    story.tell('policy.change-orphaned', { ...contract, changeId, block, blockHash, canonicalHash: HASH });
+    expect(story.tables.rows('policy_change').map(({ orphaned, seq }) => [orphaned, seq])).toEqual([
+      [true, 3],
+      [false, 2],
+    ]);
+  });
+});
+
 describe('storable', () => {
   it('replaces what a database cannot hold, everywhere', () => {
     expect(storable({ 'a\0': ['x\0y', { b: '\ud800!' }], n: 1, z: null })).toEqual({

@@ -80,6 +80,10 @@ function observedSummary(envelope: Observed): string {
       return `key epoch ${envelope.data.keyEpoch} revoked: ${envelope.data.reason}`;
     case 'certificate.issued':
       return `certificate issued for ${envelope.data.subject}`;
+    case 'policy.changed':
+      return `policy ${envelope.data.name} ${envelope.data.enabled ? 'set' : 'unset'} at block ${envelope.data.block}`;
+    case 'policy.change-orphaned':
+      return `policy change of block ${envelope.data.block} is no longer on the chain`;
     case 'gateway.node-joined':
       return `gateway ${envelope.data.nodeId} joined`;
   }

@@ -1,4 +1,4 @@
-import type { Check, Resources } from '../event-catalog.js';
+import type { Check, policyNames, Resources } from '../event-catalog.js';
 
 /**
  * The projected tables: their columns, kinds and primary keys. The migrations create exactly these; a test compares the
@@ -146,6 +146,29 @@ export const projectionTables = {
       compose_hash: orNull(text()),
       unsafe: texts(),
       decided_at: time(),
+    },
+  },
+  policy_change: {
+    key: ['change_id'],
+    columns: {
+      /** Id of the policy.changed event. */
+      change_id: text(),
+      chain_id: int(),
+      /** DstackKms. */
+      contract: text(),
+      /** Null for a change of DstackKms itself. */
+      app_id: orNull(text()),
+      name: text<(typeof policyNames)[number]>(),
+      value: text(),
+      enabled: bool(),
+      block: int(),
+      block_hash: text(),
+      block_time: time(),
+      transaction: text(),
+      log_index: int(),
+      /** True when the chain was reorganised and the change is not part of it any more. */
+      orphaned: bool(),
+      seq: int(),
     },
   },
 } as const;

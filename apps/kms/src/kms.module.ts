@@ -31,6 +31,7 @@ import { KvChallengeTable } from './challenge/kv-challenge-table.js';
 import { CollateralRecorder } from './collateral/collateral-recorder.js';
 import { type KmsConfig, standingWeakenings } from './config/kms-config.js';
 import { DecisionSources } from './decision-sources.js';
+import { dstackWireProvider } from './dstack-wire/index.js';
 import { EvidenceAppraiser } from './evidence/evidence-appraiser.js';
 import { RequestAnswerer } from './grant/answer-request.js';
 import { GrantDecider } from './grant/grant-decider.js';
@@ -110,6 +111,7 @@ const providers: Provider[] = [
     useFactory: (decider: GrantDecider, delivery: GrantDelivery) => new RequestAnswerer(decider, delivery),
     inject: [GrantDecider, GrantDelivery],
   },
+  dstackWireProvider,
 ];
 
 /** The key server: platform, root keys, and the two things it does for hosts' guests: grants and certificates. */

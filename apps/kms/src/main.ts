@@ -3,6 +3,7 @@ import { preferNativeK256 } from '@vouch/keys';
 import { ConfigError, EXIT, runService } from '@vouch/platform';
 import { bootstrap } from './bootstrap-command.js';
 import { PolicyFollower } from './chain/policy-follower.js';
+import { DstackWire } from './dstack-wire/index.js';
 import { epochCommand } from './epoch-command.js';
 import { KmsModule } from './kms.module.js';
 import { Readiness } from './readiness.js';
@@ -15,10 +16,12 @@ preferNativeK256();
 if (name === undefined) {
   await runService(KmsModule, {
     service: 'kms',
-    started: (app) => {
+    started: async (app) => {
       app.get(Readiness).start();
       app.get(PolicyFollower).start();
+      await app.get(DstackWire).start();
     },
+    stopping: (app) => app.get(DstackWire).stop(),
   });
 } else if (Object.hasOwn(COMMANDS, name)) {
   try {

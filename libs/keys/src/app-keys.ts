@@ -102,6 +102,14 @@ export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): P256Key {
   });
 }
 
+/**
+ * Key of the CA that dstack guests sign their client certificates with. It is handed out to everyone; deriving it keeps
+ * replicas equal without storing it. No app key has this context: theirs end in "app-ca", "…-key" and the like.
+ */
+export function deriveTempCaKey(root: RootKeys): P256Key {
+  return root.useCaScalar((ca) => deriveP256(ca, ['vouch-dstack-client-temp-ca-v1']));
+}
+
 /** What k256_signature signs: "dstack-kms-issued" ":" app id (20) compressed public key (33). */
 export function appKeyStatement(appId: Uint8Array, publicKey: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from('dstack-kms-issued:'), appId, publicKey]);

@@ -34,7 +34,10 @@ export type CertificateTerms =
  * Confines what an app may have certified: names that are sane, at most 16, none that speaks for the KMS, a gateway or
  * another app, and at most one year from now. Times that are not asked for become "now" and one year.
  */
-export function certificateTerms(request: CertificateRequest, bounds: CertificateBounds): CertificateTerms {
+export function certificateTerms(
+  request: Pick<CertificateRequest, 'subject' | 'altNames' | 'notBefore' | 'notAfter'>,
+  bounds: CertificateBounds,
+): CertificateTerms {
   const altNames = [...new Set(request.altNames.map((name) => name.toLowerCase()))];
   if (altNames.length > MAX_NAMES) return refuse(`at most ${MAX_NAMES} names, not ${altNames.length}`);
   for (const name of altNames) {

@@ -35,6 +35,17 @@ export interface EvidenceAppraiserOptions {
   readonly now: () => Date;
 }
 
+/** What is known once a quote itself was believed. */
+export type QuoteStage =
+  | {
+      readonly ok: true;
+      readonly quote: ParsedQuote;
+      readonly appraised: AppraisedEvidence;
+      readonly checks: readonly Check[];
+      readonly collateral: UsedCollateral;
+    }
+  | { readonly ok: false; readonly checks: readonly Check[]; readonly collateral: UsedCollateral | null };
+
 /**
  * Looks at evidence alone: bytes -> ParsedQuote -> VerifiedQuote -> AppraisedEvidence -> BoundEventLog -> identity, then
  * the OS image. A refusal is a value; only collateral that may be had later throws (CollateralUnavailableError with
@@ -48,14 +59,43 @@ export class EvidenceAppraiser {
     this.#verifier = new QuoteVerifier({ trustAnchors: options.trustAnchors });
   }
 
+  /** True when process guests are judged at all; only development says so. */
+  get processGuests(): ProcessGuests {
+    return this.options.processGuests;
+  }
+
   async appraise(evidence: Evidence): Promise<EvidenceOutcome> {
+    const stage = await this.appraiseQuote(new Uint8Array(Buffer.from(evidence.quote, 'base64')));
+    if (!stage.ok) return stage;
+    const { collateral: used } = stage;
+    const checks: Check[] = [...stage.checks];
+    const refused = (more: { readonly checks: readonly Check[] }): EvidenceOutcome => ({
+      ok: false,
+      checks: [...checks, ...more.checks],
+      collateral: used,
+    });
+    const bound = bindEventLog(stage.appraised, evidence.eventLog);
+    checks.push(replayCheck(bound));
+    if (!bound.ok) return refused({ checks: [] });
+    const identity = identityFromEventLog(bound.log);
+    if (!identity.ok) return refused(identity);
+    checks.push(...identity.checks);
+    const image = judgeOsImage(stage.quote, evidence.vmConfig, this.options.processGuests);
+    checks.push({ name: 'os-image.measurement', outcome: image.ok ? 'pass' : 'fail', detail: image.detail });
+    if (!image.ok) return refused({ checks: [] });
+    const facts = factsOf(stage.appraised, bound.log, identity.identity, image);
+    return { ok: true, facts, checks, collateral: used };
+  }
+
+  /** The stages that need nothing but the quote: format, collateral, signatures and TCB, appraisal policy. */
+  async appraiseQuote(bytes: Uint8Array): Promise<QuoteStage> {
     const checks: Check[] = [];
-    const refused = (stage: { readonly checks: readonly Check[] }, used: UsedCollateral | null): EvidenceOutcome => ({
+    const refused = (stage: { readonly checks: readonly Check[] }, used: UsedCollateral | null): QuoteStage => ({
       ok: false,
       checks: [...checks, ...stage.checks],
       collateral: used,
     });
-    const parsed = parseQuote(new Uint8Array(Buffer.from(evidence.quote, 'base64')));
+    const parsed = parseQuote(bytes);
     if (!parsed.ok) return refused(parsed, null);
     checks.push(...parsed.checks);
     const fetched = await this.#verify(parsed.quote);
@@ -68,17 +108,7 @@ export class EvidenceAppraiser {
     const appraised = appraise(verified.quote, this.options.policy);
     if (!appraised.ok) return refused(appraised, used);
     checks.push(...appraised.checks);
-    const bound = bindEventLog(appraised.evidence, evidence.eventLog);
-    checks.push(replayCheck(bound));
-    if (!bound.ok) return refused({ checks: [] }, used);
-    const identity = identityFromEventLog(bound.log);
-    if (!identity.ok) return refused(identity, used);
-    checks.push(...identity.checks);
-    const image = judgeOsImage(parsed.quote, evidence.vmConfig, this.options.processGuests);
-    checks.push({ name: 'os-image.measurement', outcome: image.ok ? 'pass' : 'fail', detail: image.detail });
-    if (!image.ok) return refused({ checks: [] }, used);
-    const facts = factsOf(appraised.evidence, bound.log, identity.identity, image);
-    return { ok: true, facts, checks, collateral: used };
+    return { ok: true, quote: parsed.quote, appraised: appraised.evidence, checks, collateral: used };
   }
 
   /** Verifies, and once more with fresh collateral when the cached one was what failed. */
@@ -146,6 +176,6 @@ function factsOf(
 }
 
 /** A foreign trust anchor has one name in the log, whether it was configured or relied on. */
-function weakeningName(name: string): string {
+export function weakeningName(name: string): string {
   return name === 'unsafeTrustAnchorAccepted' ? 'unsafeTrustAnchor' : name;
 }

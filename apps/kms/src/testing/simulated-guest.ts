@@ -62,14 +62,24 @@ export class SimulatedGuest {
   }
 
   async evidence(claims: Claims): Promise<Evidence> {
-    const reportData = Buffer.from(grantReportData(canonicalJson(claims))).toString('hex');
-    const { quote } = (await ask(this.channel, 'POST', '/quote', { reportData })) as { quote: string };
+    return await this.evidenceOver(grantReportData(canonicalJson(claims)));
+  }
+
+  /** Quote over 64 bytes of report data, with everything measured until now. */
+  async evidenceOver(reportData: Uint8Array): Promise<Evidence> {
+    const body = { reportData: Buffer.from(reportData).toString('hex') };
+    const { quote } = (await ask(this.channel, 'POST', '/quote', body)) as { quote: string };
     const boot = (await ask(this.channel, 'GET', '/boot-log')) as LoggedEvent[];
     return {
       quote,
       eventLog: JSON.stringify([...boot, ...this.#runtimeEvents]),
       vmConfig: processVmConfigText({ osImageHash: this.osImageHash, vcpu: 1, memoryMiB: 512 }),
     };
+  }
+
+  /** One more runtime event, into register and log. */
+  async measure(event: string, payload: Uint8Array): Promise<void> {
+    await this.#measure(event, Buffer.from(payload).toString('hex'));
   }
 
   async submission(hostId: string, epoch: number, challenge: string): Promise<EventData<'attestation.submitted'>> {

@@ -131,6 +131,10 @@ export class FleetView {
       case 'certificate.issued':
       case 'policy.changed':
       case 'policy.change-orphaned':
+      case 'dstack.app-keys-released':
+      case 'dstack.root-keys-released':
+      case 'dstack.certificate-signed':
+      case 'dstack.release-refused':
       case 'gateway.node-joined':
         return {};
       default:

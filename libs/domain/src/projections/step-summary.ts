@@ -84,6 +84,14 @@ function observedSummary(envelope: Observed): string {
       return `policy ${envelope.data.name} ${envelope.data.enabled ? 'set' : 'unset'} at block ${envelope.data.block}`;
     case 'policy.change-orphaned':
       return `policy change of block ${envelope.data.block} is no longer on the chain`;
+    case 'dstack.app-keys-released':
+      return `keys released to dstack app ${envelope.data.appId}: ${passedChecks(envelope.data.checks)}`;
+    case 'dstack.root-keys-released':
+      return `root keys released to another key server: ${passedChecks(envelope.data.checks)}`;
+    case 'dstack.certificate-signed':
+      return `certificate signed for dstack app ${envelope.data.appId}`;
+    case 'dstack.release-refused':
+      return `${envelope.data.method} refused, ${envelope.data.failedCheck}: ${envelope.data.reason}`;
     case 'gateway.node-joined':
       return `gateway ${envelope.data.nodeId} joined`;
   }

@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, sign, X509Certificate } from 'node:crypto';
+import { createHash, type KeyObject, sign } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
@@ -104,12 +104,21 @@ export function mintCertificate(profile: CertificateProfile): MintedCertificate 
   );
   return {
     der,
-    pem: new X509Certificate(der).toString(),
+    pem: pemOf(der),
     serial: Buffer.from(serial).toString('hex'),
     fingerprint: createHash('sha256').update(der).digest('hex'),
     notBefore: profile.notBefore,
     notAfter: profile.notAfter,
   };
+}
+
+/** Not by way of node's X509Certificate: given DER, it takes the first PEM block inside, and quotes carry whole PEM chains. */
+function pemOf(der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
+  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
 
 /** rcgen's serial: SHA-256(uncompressed point)[0..20] with the top bit cleared; minimal as a DER INTEGER. */

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { deriveAppCaKey } from '../app-keys.js';
+import { deriveAppCaKey, deriveTempCaKey } from '../app-keys.js';
 import { generateP256 } from '../p256.js';
 import { RootKeys } from '../root-keys.js';
-import { mintAppCa, mintAppLeaf, mintRootCa } from './app-certificates.js';
+import { mintAppCa, mintAppLeaf, mintKmsRpcLeaf, mintRootCa, mintTempCa, mintTempClient } from './app-certificates.js';
 import { generateDevelopmentCa, mintServerCertificate } from './development-ca.js';
 
 const NOW = new Date('2026-11-21T12:00:00Z');
@@ -120,5 +120,50 @@ describe('development CA', () => {
     const other = generateDevelopmentCa({ commonName: 'other', now: NOW });
     const mixed = { certificate: ca.certificate, privateKey: other.privateKey };
     expect(() => mintServerCertificate({ ca: mixed, dnsNames: ['a.localhost'], now: NOW })).toThrow('do not belong');
+  });
+});
+
+describe('certificates of the key server itself', () => {
+  const tempCaKey = deriveTempCaKey(root);
+  const tempCa = new X509Certificate(mintTempCa(tempCaKey, NOW).der);
+  const rootCa = new X509Certificate(mintRootCa(root, NOW).der);
+
+  it('has a temp CA whose key follows from the root, and which signs client certificates', () => {
+    expect(hex(deriveTempCaKey(root).spki)).toBe(hex(tempCaKey.spki));
+    expect(hex(deriveTempCaKey(RootKeys.generate()).spki)).not.toBe(hex(tempCaKey.spki));
+    expect([tempCa.subject, tempCa.ca]).toEqual(['O=Dstack\nCN=Dstack Client Temp CA', true]);
+    expect(tempCa.verify(tempCa.publicKey)).toBe(true);
+    const key = generateP256();
+    const attestation = Buffer.from('a VersionedAttestation');
+    const { der } = mintTempClient(tempCaKey, { publicKey: key.spki, attestation, now: NOW });
+    const client = new X509Certificate(der);
+    expect([client.subject, client.checkIssued(tempCa)]).toEqual(['CN=RA-TLS TEMP Cert', true]);
+    expect(client.verify(tempCa.publicKey) && client.checkPrivateKey(key.privateKey)).toBe(true);
+    const content = Buffer.concat([Buffer.from([0x04, attestation.length]), attestation]);
+    const extension = Buffer.concat([
+      Buffer.from('060a2b0601040183e73d010804', 'hex'),
+      Buffer.from([content.length]),
+      content,
+    ]);
+    expect(Buffer.from(der).includes(extension)).toBe(true);
+  });
+
+  it('shows itself under the root CA, for its domain and usage kms:rpc', () => {
+    const key = generateP256();
+    const { der } = mintKmsRpcLeaf(root, { publicKey: key.spki, domain: 'kms.example', now: NOW });
+    const leaf = new X509Certificate(der);
+    expect([leaf.subject, leaf.subjectAltName]).toEqual(['CN=kms.example', 'DNS:kms.example']);
+    expect(leaf.checkIssued(rootCa) && leaf.verify(rootCa.publicKey)).toBe(true);
+    expect([leaf.ca, leaf.keyUsage]).toEqual([false, undefined]);
+    // dstack-kms §20.2: extnValue of usage kms:rpc.
+    expect(Buffer.from(der).toString('hex')).toContain('060a2b0601040183e73d0104040904076b6d733a727063');
+    expect(Buffer.from(der).toString('hex')).not.toContain('060a2b0601040183e73d0108');
+  });
+
+  it('is itself as PEM, also with another PEM certificate inside', () => {
+    const inner = Buffer.from(mintRootCa(root, NOW).pem);
+    const key = generateP256();
+    const minted = mintTempClient(tempCaKey, { publicKey: key.spki, attestation: inner, now: NOW });
+    expect(hex(new X509Certificate(minted.pem).raw)).toBe(hex(minted.der));
   });
 });

@@ -1,4 +1,11 @@
-import { type CsrV2, stripForCertificate, upgradeCsr, verifyCsr, writeAttestation } from '@vouch/attestation';
+import {
+  type CsrV2,
+  stripForCertificate,
+  upgradeCsr,
+  verifyCsr,
+  writeAppInfo,
+  writeAttestation,
+} from '@vouch/attestation';
 import { deriveAppCaKey, InvalidKeyError, mintAppCa, mintAppLeaf, p256PublicKey } from '@vouch/keys';
 import { type CertificateTerms, certificateTerms } from '../../certificate/certificate-rules.js';
 import { type Finding, fails, holds } from '../../checks/check-ledger.js';
@@ -8,7 +15,6 @@ import type { WireCaller } from '../guest/wire-caller.js';
 import { SignCertRequest, SignCertResponse } from '../prpc/kms-messages.js';
 import { PrpcError } from '../prpc/prpc-error.js';
 import { type Method, method } from '../prpc/prpc-service.js';
-import { appInfoBytes } from '../release/app-info.js';
 import type { AllowedRelease } from '../release/release-verdict.js';
 import { allowedRelease } from './release-methods.js';
 import { reservedDomains } from './reserved-domains.js';
@@ -109,7 +115,18 @@ async function signed(
   return [leaf.pem, mintAppCa(root.keys, appCaKey, appId, now).pem, root.rootCaCert];
 }
 
+/** Content of extension .9, all of it from verified evidence, unlike dstack's. */
 function appInfoOf({ bootInfo, judged }: AllowedRelease): Uint8Array {
-  const hashes = judged.guest?.identity.initScriptHashes ?? [];
-  return appInfoBytes(bootInfo, hashes);
+  const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'));
+  return writeAppInfo({
+    appId: bytes(bootInfo.appId),
+    composeHash: bytes(bootInfo.composeHash),
+    instanceId: bytes(bootInfo.instanceId),
+    deviceId: bytes(bootInfo.deviceId),
+    mrSystem: bytes(bootInfo.mrSystem),
+    mrAggregated: bytes(bootInfo.mrAggregated),
+    osImageHash: bytes(bootInfo.osImageHash),
+    keyProviderInfo: bytes(bootInfo.keyProviderInfo),
+    initScriptHashes: (judged.guest?.identity.initScriptHashes ?? []).map(bytes),
+  });
 }

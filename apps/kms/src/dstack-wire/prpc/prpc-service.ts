@@ -1,7 +1,7 @@
 import type { MessageType, MessageValue } from './message-type.js';
 
 /** An answer, and secrets in it that are overwritten once it has been written out. */
-export interface Answer<O extends MessageType> {
+interface Answer<O extends MessageType> {
   readonly value: MessageValue<O>;
   readonly secrets?: readonly Uint8Array[];
 }

@@ -1,8 +1,16 @@
 import { createPublicKey } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { JetStreamEventStore } from '@vouch/eventstore';
 import { type BusRequestError, busRequest } from '@vouch/platform';
 import { makeTestAuthors, startTestBus, type TestBus } from '@vouch/testkit';
-import { openCheckpoint, verifyConsistency, verifyReceipt } from '@vouch/transparency';
+import {
+  CompactRange,
+  decodeTile,
+  leafHash,
+  openCheckpoint,
+  verifyConsistency,
+  verifyReceipt,
+} from '@vouch/transparency';
 import type { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AuditDatabases } from './testing/audit-databases.js';
@@ -134,6 +142,28 @@ describe('the auditor as a process', () => {
     expect(metrics).toContain('vouch_audit_leading 1');
   });
 
+  it('serves the log as C2SP tiles that any client can put together to the signed root', async () => {
+    const get = (path: string) => fetch(new URL(path, auditor.httpUrl));
+    const { size, root } = openCheckpoint(await (await get('/log/checkpoint')).text(), verifier);
+    const tile = await get(`/log/tile/0/000.p/${size}`);
+    expect(tile.headers.get('content-type')).toBe('application/octet-stream');
+    const leaves = decodeTile(new Uint8Array(await tile.arrayBuffer()), size);
+    const range = CompactRange.empty();
+    for (const leaf of leaves) range.append(leaf);
+    expect(Buffer.from(range.root()).equals(root)).toBe(true);
+    const bundle = Buffer.from(await (await get(`/log/tile/entries/000.p/${size}`)).arrayBuffer());
+    let at = 0;
+    for (const leaf of leaves) {
+      const length = bundle.readUInt16BE(at);
+      expect(Buffer.from(leafHash(bundle.subarray(at + 2, at + 2 + length))).equals(leaf)).toBe(true);
+      at += 2 + length;
+    }
+    expect(at).toBe(bundle.length);
+    for (const path of [`0/000.p/${size + 1}`, '0/000', '1/000.p/1', '0/001', '0/x', 'entries/000', '0/..%2f000']) {
+      expect((await get(`/log/tile/${path}`)).status, path).toBe(404);
+    }
+  });
+
   it('killed in the middle, it goes on without a hole or a double', async () => {
     const writing = append(2);
     expect(await auditor.end('SIGKILL')).toBeNull();
@@ -160,6 +190,24 @@ describe('the auditor as a process', () => {
     const json = await auditor.run(['replay', '--json', '--to', '12']);
     expect(json).toMatchObject({ code: 0 });
     expect(JSON.parse(json.stdout)).toMatchObject({ equal: true, events: 12, difference: null });
+  });
+
+  it('exports a bundle that verifies without the service, and is refused after a change', async () => {
+    const file = auditor.path('bundle.jsonl');
+    expect(await auditor.run(['export', file])).toMatchObject({ code: 0 });
+    const trust = auditor.path('trust.json');
+    const offline = { NATS_URL: '', DATABASE_URL: '' };
+    const verified = await auditor.run(['verify', file, '--trust', trust], offline);
+    expect(verified).toMatchObject({ code: 0 });
+    expect(verified.stdout).toMatch(/^verified: 30 events, root [0-9a-f]{64}$/m);
+    const lines = (await readFile(file, 'utf8')).split('\n');
+    await writeFile(file, lines.filter((line) => !line.startsWith('{"seq":7,')).join('\n'));
+    const refused = await auditor.run(['verify', file, '--trust', trust, '--json'], offline);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('refused at event.order: event 8') });
+    expect(JSON.parse(refused.stdout)).toMatchObject({ ok: false, step: 'event.order' });
+    for (const args of [['verify', file], ['verify'], ['export']]) {
+      expect(await auditor.run(args)).toMatchObject({ code: 1 });
+    }
   });
 
   it('replay says where one byte was changed, and how it was misused or could not go on', async () => {

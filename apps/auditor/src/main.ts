@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { ConfigError, runService } from '@vouch/platform';
 import { AuditorModule } from './auditor.module.js';
+import { exportCommand, verifyBundleCommand } from './bundle/bundle-command.js';
 import { databaseError } from './database/database-error.js';
 import { migrate } from './migrate.js';
 import { ProjectionRunner } from './projection-runner.js';
@@ -10,6 +11,8 @@ import { replayCommand } from './replay/replay-command.js';
 const USAGE = `usage: main.js                          project, sign and serve the log
        main.js migrate                  create or update the tables and the read-only role
        main.js replay [...]             rebuild everything from the log and compare; see replay --help
+       main.js export FILE              write everything signed so far into one file
+       main.js verify FILE --trust FILE verify such a file, with no access to anything
 `;
 
 /** Runs the `migrate` step as a command. Errors are one line without the statement, which may hold a secret. */
@@ -43,6 +46,12 @@ switch (command) {
     break;
   case 'replay':
     process.exitCode = await replayCommand(rest, process.stdout, process.stderr);
+    break;
+  case 'export':
+    process.exitCode = await exportCommand(rest, process.stderr);
+    break;
+  case 'verify':
+    process.exitCode = await verifyBundleCommand(rest, process.stdout, process.stderr);
     break;
   default:
     process.exitCode = misuse();

@@ -8,12 +8,14 @@ import type { AuditorConfig } from './auditor-config.js';
 import { AuditEngine } from './projector/audit-engine.js';
 import type { LogIdentity } from './projector/log-signer.js';
 import { ReceiptService } from './receipts/receipt-service.js';
+import { TileService } from './receipts/tile-service.js';
 import { AUDITOR_CONFIG, LOG_IDENTITY } from './tokens.js';
 
 /** Runs the engine for the life of the service. */
 @Injectable()
 export class ProjectionRunner {
   readonly receipts: ReceiptService;
+  readonly tiles: TileService;
   readonly #engine: AuditEngine;
   readonly #ending = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -41,6 +43,7 @@ export class ProjectionRunner {
       waitMs: config.AUDITOR_RECEIPT_WAIT_SECONDS * 1000,
       clock,
     });
+    this.tiles = new TileService(dataSource, this.receipts);
   }
 
   /** Throws ConfigError when the database was not migrated. */

@@ -13,12 +13,27 @@ export {
   signCheckpoint,
 } from './checkpoint.js';
 export { CompactRange } from './compact-range.js';
+export { cosign, openCosignature, type Witness, type WitnessSigner } from './cosignature.js';
+export { followLog, type SeenTree } from './follow-log.js';
 export { EMPTY_ROOT, HASH_BYTES, type Hash, leafHash, nodeHash } from './hash.js';
 export { MemoryTree } from './memory-tree.js';
 export { type NodeId, nodeKey, type StoredNode } from './node-id.js';
 export { consistencyProof, inclusionProof, type NodeReader } from './proof-plan.js';
 export { type Receipt, type VerifiedReceipt, verifyReceipt } from './receipt.js';
 export { receiptOf } from './receipt-of.js';
+export {
+  decodeTile,
+  encodeEntries,
+  encodeTile,
+  entriesPath,
+  MAX_BUNDLE_ENTRY_BYTES,
+  nodesOfTile,
+  parseTilePath,
+  TILE_WIDTH,
+  type TileId,
+  tileFits,
+  tilePath,
+} from './tiles.js';
 export { TransparencyError, type TransparencyErrorCode } from './transparency-error.js';
 export {
   type ConsistencyClaim,

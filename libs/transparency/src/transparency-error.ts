@@ -6,6 +6,11 @@ export type TransparencyErrorCode =
   | 'proof-malformed'
   | 'proof-root-mismatch'
   | 'receipt-malformed'
+  | 'cosignature-invalid'
+  | 'cosignature-missing'
+  | 'history-rewritten'
+  | 'log-went-back'
+  | 'tile-malformed'
   | 'tree-range-invalid';
 
 /** A checkpoint, proof or receipt that is refused. `retryable` is always false: the same bytes stay refused. */

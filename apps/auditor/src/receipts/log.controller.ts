@@ -1,4 +1,4 @@
-import { Controller, Get, Header, HttpException, Param, Query } from '@nestjs/common';
+import { Controller, Get, Header, HttpException, Param, Query, StreamableFile } from '@nestjs/common';
 import type { Receipt } from '@vouch/transparency';
 import { ProjectionRunner } from '../projection-runner.js';
 import { ReceiptError } from './receipt-error.js';
@@ -28,6 +28,16 @@ export class LogController {
     return await answered(() => this.runner.receipts.receipt(decimal(seq), HTTP_WAIT_MS));
   }
 
+  /**
+   * Hash tiles and entry bundles in the C2SP tlog-tiles layout: `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`. Only
+   * what a signed checkpoint covers is served. A full tile never changes.
+   */
+  @Get('tile/*')
+  @Header('content-type', 'application/octet-stream')
+  async tile(@Param('*') path: string): Promise<StreamableFile> {
+    return new StreamableFile(await answered(() => this.runner.tiles.read(path)));
+  }
+
   /** Proof that the tree of `from` leaves is a prefix of the tree of `to` leaves: hashes in base64. */
   @Get('consistency')
   async consistency(@Query('from') from: string, @Query('to') to: string): Promise<{ proof: string[] }> {
@@ -43,6 +53,7 @@ const STATUS: Readonly<Record<ReceiptError['code'], number>> = {
   'receipt-request-invalid': 400,
   'receipt-not-ready': 404,
   'checkpoint-unknown': 404,
+  'tile-unknown': 404,
   'receipt-unprovable': 500,
 };
 

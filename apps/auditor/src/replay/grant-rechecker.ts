@@ -1,9 +1,15 @@
 import type { QuoteCollateralV3, TrustAnchor } from '@vouch/attestation';
-import { type EventType, type KeyDirectory, readEvent, verifyAuthor } from '@vouch/domain';
 import type { StoredEvent } from '@vouch/eventstore';
-import type { SqlRow, SqlSession } from '../database/sql-session.js';
-import { bytesOf } from '../projector/merkle-store.js';
 import { type GrantEvent, type GrantRecheck, recheckGrant, unfoundedGrant } from './recheck-grant.js';
+
+/** Where the events come from that decisions rest on. Every answer has its author's signature verified. */
+export interface DecisionLog {
+  event(seq: number): Promise<StoredEvent | undefined>;
+  /** Events of an instance before `before`, in order. */
+  instance(instanceId: string, before: number): Promise<readonly StoredEvent[]>;
+  /** Records of collateral before `before` that may have this digest. */
+  collateral(digest: string, before: number): Promise<readonly StoredEvent[]>;
+}
 
 /** Collateral kept at once: one per platform and fetch, a few KiB each. */
 const MAX_COLLATERAL = 64;
@@ -20,8 +26,8 @@ export interface GrantSummary {
 }
 
 /**
- * Verifies the decisions of a stream again, one by one as they come by. What a decision rests on is read from the copy
- * and counts only with its author's signature; nothing is kept but counts, a bounded list and some collateral.
+ * Verifies the decisions of a stream again, one by one as they come by. What a decision rests on counts only
+ * with its author's signature; nothing is kept but counts, a bounded list and some collateral.
  */
 export class GrantRechecker {
   readonly #collateral = new Map<string, QuoteCollateralV3>();
@@ -29,8 +35,7 @@ export class GrantRechecker {
   readonly #counts = { decided: 0, confirmed: 0, differs: 0, skipped: 0 };
 
   constructor(
-    private readonly live: SqlSession,
-    private readonly directory: KeyDirectory,
+    private readonly log: DecisionLog,
     private readonly anchors: readonly TrustAnchor[],
   ) {}
 
@@ -54,7 +59,7 @@ export class GrantRechecker {
 
   async #recheck(grant: GrantEvent): Promise<GrantRecheck> {
     const { data, time } = grant.envelope;
-    const [request] = await this.#events('seq = $1 and seq < $2', [data.requestSeq, grant.seq]);
+    const request = data.requestSeq < grant.seq ? await this.log.event(data.requestSeq) : undefined;
     if (request?.envelope.type !== 'attestation.submitted') {
       return unfoundedGrant(grant, `event ${data.requestSeq} is not an attestation before the decision`);
     }
@@ -68,8 +73,7 @@ export class GrantRechecker {
       unsafe: data.unsafe,
       at: new Date(time),
     };
-    const subject = `evt.instance.${data.instanceId}`;
-    const instance = await this.#events('subject = $1 and seq < $2', [subject, grant.seq]);
+    const instance = await this.log.instance(data.instanceId, grant.seq);
     return recheckGrant(grant, { evidence, instance }, this.anchors);
   }
 
@@ -77,11 +81,7 @@ export class GrantRechecker {
     if (digest === null) return undefined;
     const known = this.#collateral.get(digest);
     if (known !== undefined) return known;
-    const recorded = await this.#events(
-      "type = 'kms.collateral-recorded' and seq < $1 and position(convert_to($2, 'UTF8') in bytes) > 0",
-      [before, digest],
-    );
-    for (const { envelope } of recorded) {
+    for (const { envelope } of await this.log.collateral(digest, before)) {
       if (envelope.type !== 'kms.collateral-recorded' || envelope.data.digest !== digest) continue;
       const collateral = envelope.data.collateral as unknown as QuoteCollateralV3;
       if (this.#collateral.size >= MAX_COLLATERAL) this.#collateral.clear();
@@ -89,19 +89,5 @@ export class GrantRechecker {
       return collateral;
     }
     return undefined;
-  }
-
-  async #events(where: string, parameters: readonly unknown[]): Promise<StoredEvent<EventType>[]> {
-    const { rows } = await this.live.query(`select seq, subject, time, bytes from event where ${where} order by seq`, [
-      ...parameters,
-    ]);
-    return rows.map((row) => this.#opened(row));
-  }
-
-  #opened(row: SqlRow): StoredEvent {
-    const subject = String(row.subject);
-    const event = readEvent(bytesOf(row.bytes), subject);
-    verifyAuthor(event, this.directory);
-    return { ...event, seq: Number(row.seq), subject, storedAt: row.time as Date } as unknown as StoredEvent;
   }
 }

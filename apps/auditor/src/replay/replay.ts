@@ -13,6 +13,7 @@ import { projectBatch, readPosition } from '../projector/project-batch.js';
 import { checkCheckpoints, compareCopies, hex } from './compare-batch.js';
 import { compareTable } from './compare-table.js';
 import { EVENT_TABLE, MERKLE_TABLE, PROJECTED_TABLES } from './compared-tables.js';
+import { CopiedDecisionLog } from './copied-decision-log.js';
 import { type Difference, DifferenceFound } from './difference.js';
 import { GrantRechecker } from './grant-rechecker.js';
 import { lastSeqAt } from './last-seq-at.js';
@@ -88,7 +89,7 @@ class Replay {
     private readonly live: SqlSession,
   ) {
     this.#from = options.from ?? 1;
-    this.#grants = new GrantRechecker(live, options.directory, options.trustAnchors);
+    this.#grants = new GrantRechecker(new CopiedDecisionLog(live, options.directory), options.trustAnchors);
   }
 
   /** The first difference, or null. */

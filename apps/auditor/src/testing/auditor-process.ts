@@ -51,6 +51,11 @@ export class AuditorProcess {
     return new AuditorProcess(folder, environment, `http://127.0.0.1:${port}`);
   }
 
+  /** A file in the folder of this auditor. */
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
   /** What the service wrote so far. */
   get log(): string {
     return this.#log;

@@ -41,7 +41,7 @@ const memorySchema = z.strictObject({
  * A witness of one log: remembers the last checkpoint it accepted, on disk, and accepts the next only with a proof that
  * it extends that one. Then it cosigns. Needs nothing of the fleet but the log's name and public key.
  */
-export class LogWitness {
+class LogWitness {
   readonly #signer: WitnessSigner;
   readonly #verifier: CheckpointVerifier;
   readonly #memoryFile: string;

@@ -13,7 +13,7 @@ import { migrate } from '../stack/migrate.js';
 import { preparePolicyChain } from '../stack/policy-chain.js';
 import { BASE_DOMAIN, operatorToken, prepareFiles } from '../stack/prepare-files.js';
 import { writePrivate } from '../stack/private-file.js';
-import { SERVICE_NAMES, serviceSpecs, simulatorSpec } from '../stack/services.js';
+import { serviceNames, serviceSpecs, simulatorSpec } from '../stack/services.js';
 
 /** Ports inside the containers of docker-compose.dev.yml; each container has its own, so they need not differ by host. */
 const CONTAINER_PORTS = { pccs: 8081, api: 7080, gateway: 8443, firstHealth: 9400 } as const;
@@ -60,7 +60,7 @@ export function addStackCommands(program: Command): void {
         apiPort: CONTAINER_PORTS.api,
         gatewayPort: CONTAINER_PORTS.gateway,
         baseDomain: BASE_DOMAIN,
-        healthPorts: new Map(SERVICE_NAMES.map((name, index) => [name, CONTAINER_PORTS.firstHealth + index])),
+        healthPorts: new Map(serviceNames().map((name, index) => [name, CONTAINER_PORTS.firstHealth + index])),
         hostVcpu: capacity.vcpu,
         hostMemoryMiB: capacity.memoryMiB,
       });

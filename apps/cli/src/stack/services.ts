@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { projectRoot } from '../context.js';
+import { misuse } from '../failure.js';
 import { GATEWAY_NODE, HOSTS, type Identity, KMS_ID, LOG_ORIGIN } from './identities.js';
 import type { Layout } from './layout.js';
 import { STACK_VARIABLE } from './leftovers.js';
@@ -26,13 +27,24 @@ export interface Endpoints {
   readonly hostMemoryMiB: number;
 }
 
-export const SERVICE_NAMES = [
-  'auditor',
-  'kms',
-  'control-api',
-  `gateway-${GATEWAY_NODE}`,
-  ...HOSTS.map((host) => `host-worker-${host}`),
-] as const;
+/** Replicas of the KMS: KMS_REPLICAS, 1 to 8; they share identity and root files. Throws a misuse for another number. */
+function kmsNames(): readonly string[] {
+  const count = Number(process.env.KMS_REPLICAS ?? '1');
+  if (!Number.isInteger(count) || count < 1 || count > 8) {
+    throw misuse(`KMS_REPLICAS=${process.env.KMS_REPLICAS}: a number from 1 to 8 is required`);
+  }
+  return Array.from({ length: count }, (_, at) => (at === 0 ? 'kms' : `kms-${at + 1}`));
+}
+
+export function serviceNames(): readonly string[] {
+  return [
+    'auditor',
+    ...kmsNames(),
+    'control-api',
+    `gateway-${GATEWAY_NODE}`,
+    ...HOSTS.map((host) => `host-worker-${host}`),
+  ];
+}
 
 /** Entry script of an app of this project. */
 export function appEntry(app: string): string {
@@ -64,8 +76,8 @@ export function serviceSpecs(
   identities: readonly Identity[],
   endpoints: Endpoints,
 ): readonly ServiceSpec[] {
-  const spec = (name: string, app: string, own: Readonly<Record<string, string>>): ServiceSpec => {
-    const identity = identities.find((candidate) => candidate.name === name);
+  const spec = (name: string, app: string, own: Readonly<Record<string, string>>, identityName = name): ServiceSpec => {
+    const identity = identities.find((candidate) => candidate.name === identityName);
     const port = endpoints.healthPorts.get(name);
     if (identity === undefined || port === undefined)
       throw new TypeError(`service ${name} has no identity or health port`);
@@ -81,15 +93,16 @@ export function serviceSpecs(
       readyUrl: `http://127.0.0.1:${port}/readyz`,
     };
   };
+  const kms = {
+    ...kmsEnvironment(layout),
+    ETH_RPC_URL: endpoints.chainUrl,
+    KMS_CONTRACT_ADDR: endpoints.kmsContract,
+    VOUCH_PCCS_URL: endpoints.pccsUrl,
+    VOUCH_UNSAFE_TRUST_ANCHOR_FILE: join(layout.simulatorFolder, 'root-ca.pem'),
+  };
   return [
     spec('auditor', 'auditor', auditorEnvironment(layout, endpoints)),
-    spec('kms', 'kms', {
-      ...kmsEnvironment(layout),
-      ETH_RPC_URL: endpoints.chainUrl,
-      KMS_CONTRACT_ADDR: endpoints.kmsContract,
-      VOUCH_PCCS_URL: endpoints.pccsUrl,
-      VOUCH_UNSAFE_TRUST_ANCHOR_FILE: join(layout.simulatorFolder, 'root-ca.pem'),
-    }),
+    ...kmsNames().map((name) => spec(name, 'kms', kms, 'kms')),
     spec('control-api', 'control-api', {
       CONTROL_API_LISTEN: `${endpoints.listenHost}:${endpoints.apiPort}`,
       DATABASE_URL: endpoints.readerDatabaseUrl,

@@ -22,7 +22,7 @@ import { type PolicyChain, preparePolicyChain } from './policy-chain.js';
 import { choosePort, type PortName, portWishes } from './ports.js';
 import { BASE_DOMAIN, operatorToken, prepareFiles } from './prepare-files.js';
 import { writePrivate } from './private-file.js';
-import { type Endpoints, SERVICE_NAMES, serviceSpecs, simulatorSpec } from './services.js';
+import { type Endpoints, serviceNames, serviceSpecs, simulatorSpec } from './services.js';
 import { readState, type StackState, writeState } from './state.js';
 import { Supervisor } from './supervisor.js';
 
@@ -203,7 +203,7 @@ export class Stack {
   async #startServices(say: Say): Promise<void> {
     await this.#choose('api');
     await this.#choose('gateway');
-    for (const name of SERVICE_NAMES) this.#healthPorts.set(name, await freePort());
+    for (const name of serviceNames()) this.#healthPorts.set(name, await freePort());
     const began = performance.now();
     await Promise.all(
       serviceSpecs(this.layout, this.#identities, this.#endpoints()).map(async (spec) => {
@@ -211,7 +211,7 @@ export class Stack {
         say(`${spec.name} ready`);
       }),
     );
-    say(`${SERVICE_NAMES.length} services ready in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    say(`${serviceNames().length} services ready in ${((performance.now() - began) / 1000).toFixed(1)} s`);
   }
 
   async #registerFleet(say: Say): Promise<void> {

@@ -1,4 +1,4 @@
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,10 +69,15 @@ export class KmsStack {
     return join(this.dir, 'simulator');
   }
 
+  /** Whose checkpoints count. */
+  get logVerifier(): { readonly origin: string; readonly publicKey: KeyObject } {
+    return { origin: this.#authors.trust.log.origin, publicKey: createPublicKey(this.#authors.logPrivateKey) };
+  }
+
   /** The KMS as a process; `more` changes its environment. */
   kms(more: Record<string, string> = {}): ChildService {
     const entry = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-    return ChildService.start(entry, { ...this.#environment(), ...more });
+    return ChildService.start(entry, { ...this.environment(), ...more });
   }
 
   /** Appends an event as its rightful writer, on its own connection rights. */
@@ -126,7 +131,7 @@ export class KmsStack {
   /** Folder of another KMS's root, which no trust file lists. */
   async otherRoot(): Promise<string> {
     const KMS_DATA_DIR = join(this.dir, 'other');
-    await bootstrap(['--domain', 'other.example'], { ...this.#environment(), KMS_DATA_DIR }, new Date());
+    await bootstrap(['--domain', 'other.example'], { ...this.environment(), KMS_DATA_DIR }, new Date());
     return KMS_DATA_DIR;
   }
 
@@ -156,7 +161,7 @@ export class KmsStack {
   async #bootstrap(): Promise<void> {
     await writeFile(join(this.dir, 'passphrase'), 'a passphrase for this test\n');
     await writeFile(join(this.dir, 'seed'), this.bus.seedOf({ service: 'kms', node: '' }));
-    const printed = await bootstrap(['--domain', 'kms.example'], this.#environment(), new Date());
+    const printed = await bootstrap(['--domain', 'kms.example'], this.environment(), new Date());
     const statement = JSON.parse(printed) as PublicStatement;
     const others = this.#authors.trust.keys.filter(({ service }) => service !== 'kms');
     const kms = { service: 'kms' as const, node: '', publicKey: statement.eventKey };
@@ -168,7 +173,8 @@ export class KmsStack {
     this.#store = new JetStreamEventStore({ connection: this.#auditor, directory: this.#directory });
   }
 
-  #environment(): Record<string, string> {
+  /** Settings of a KMS on this stack. */
+  environment(): Record<string, string> {
     return {
       NATS_URL: this.bus.url,
       VOUCH_NATS_SEED_FILE: join(this.dir, 'seed'),

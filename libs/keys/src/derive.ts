@@ -1,5 +1,5 @@
 import { createHash, hkdfSync } from 'node:crypto';
-import { type P256Key, p256FromScalar, wipeP256 } from './p256.js';
+import { type P256Key, p256FromScalar, p256Pkcs8Of } from './p256.js';
 
 const SALT = new TextEncoder().encode('RATLS');
 
@@ -30,10 +30,15 @@ export function deriveP256(parentScalar: Uint8Array, context: readonly ContextPa
 
 /** derive_dh_secret of dstack: SHA-256 over the 138-byte PKCS#8 DER of {@link deriveP256}, not the HKDF output. */
 export function deriveDhSecret(parentScalar: Uint8Array, context: readonly ContextPart[]): Uint8Array {
-  const key = deriveP256(parentScalar, context);
+  const scalar = deriveKey(parentScalar, context, 32);
   try {
-    return new Uint8Array(createHash('sha256').update(key.pkcs8).digest());
+    const pkcs8 = p256Pkcs8Of(scalar);
+    try {
+      return new Uint8Array(createHash('sha256').update(pkcs8).digest());
+    } finally {
+      pkcs8.fill(0);
+    }
   } finally {
-    wipeP256(key);
+    scalar.fill(0);
   }
 }

@@ -12,16 +12,33 @@ const MAX_AHEAD_SECONDS = 60;
 
 /** Public X25519 key (32 bytes) of a 32-byte secret; clamping happens at use. */
 export function x25519PublicKey(secret: Uint8Array): Uint8Array {
-  const spki = createPublicKey(x25519PrivateKeyObject(secret)).export({ format: 'der', type: 'spki' });
-  return new Uint8Array(spki.subarray(X25519_SPKI_HEAD.length));
+  return publicKeyOf(x25519PrivateKeyObject(secret));
+}
+
+/** Public key of a secret and its shared secret with a peer, both 32 bytes. Throws as {@link x25519SharedSecret}. */
+export function x25519Agreement(
+  secret: Uint8Array,
+  peer: Uint8Array,
+): { readonly publicKey: Uint8Array; readonly shared: Uint8Array } {
+  const privateKey = x25519PrivateKeyObject(secret);
+  return { publicKey: publicKeyOf(privateKey), shared: sharedSecret(privateKey, peer) };
 }
 
 /** X25519 (RFC 7748) shared secret. Throws SealOpenError for a peer key of small order (all-zero result). */
 export function x25519SharedSecret(secret: Uint8Array, peer: Uint8Array): Uint8Array {
+  return sharedSecret(x25519PrivateKeyObject(secret), peer);
+}
+
+function publicKeyOf(privateKey: KeyObject): Uint8Array {
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+  return new Uint8Array(spki.subarray(X25519_SPKI_HEAD.length));
+}
+
+function sharedSecret(privateKey: KeyObject, peer: Uint8Array): Uint8Array {
   if (peer.length !== 32) throw new InvalidKeyError('an X25519 public key has 32 bytes');
   const publicKey = createPublicKey({ key: Buffer.concat([X25519_SPKI_HEAD, peer]), format: 'der', type: 'spki' });
   try {
-    return new Uint8Array(diffieHellman({ privateKey: x25519PrivateKeyObject(secret), publicKey }));
+    return new Uint8Array(diffieHellman({ privateKey, publicKey }));
   } catch (cause) {
     throw new SealOpenError('the shared secret', { cause });
   }

@@ -1,6 +1,7 @@
 import { createHash, type webcrypto } from 'node:crypto';
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { InvalidKeyError, SealOpenError } from './errors.js';
+import { sealOnce } from './hpke-seal.js';
 
 const KEY_BYTES = 32;
 
@@ -39,7 +40,7 @@ export async function sealPayload(
   requestId: string,
   plaintext: Uint8Array,
 ): Promise<SealedPayload> {
-  return await seal(recipient, requestId, plaintext, undefined);
+  return await sealWithPackage(recipient, requestId, plaintext);
 }
 
 /**
@@ -47,25 +48,31 @@ export async function sealPayload(
  * that the same input gives the same bytes again. `seed` must be a secret function of recipient, request id AND
  * plaintext: two plaintexts under one seed would share an AES-GCM key and nonce. Throws InvalidKeyError.
  */
-export async function sealPayloadRepeatably(
+export function sealPayloadRepeatably(
   recipient: Uint8Array,
   requestId: string,
   plaintext: Uint8Array,
   seed: Uint8Array,
-): Promise<SealedPayload> {
+): SealedPayload {
   if (seed.length !== KEY_BYTES) throw new InvalidKeyError('a sealing seed has 32 bytes');
-  return await seal(recipient, requestId, plaintext, seed);
+  if (recipient.length !== KEY_BYTES) throw new InvalidKeyError('an X25519 key has 32 bytes');
+  try {
+    return sealOnce(recipient, new Uint8Array(infoOf(requestId)), plaintext, seed);
+  } catch (cause) {
+    throw new InvalidKeyError('the recipient key cannot be sealed to', { cause });
+  }
 }
 
-async function seal(
+/** {@link sealPayload} with the package's own ephemeral key from `ekm` (DeriveKeyPair): what sealPayloadRepeatably must equal. */
+export async function sealWithPackage(
   recipient: Uint8Array,
   requestId: string,
   plaintext: Uint8Array,
-  seed: Uint8Array | undefined,
+  ekm?: Uint8Array,
 ): Promise<SealedPayload> {
   const recipientPublicKey = await importKey(recipient, true);
-  const ephemeral = seed === undefined ? {} : { ekm: exact(seed) };
   try {
+    const ephemeral = ekm === undefined ? {} : { ekm: exact(ekm) };
     const context = { recipientPublicKey, info: infoOf(requestId), ...ephemeral };
     const { enc, ct } = await suite.seal(context, exact(plaintext));
     return { enc: new Uint8Array(enc), ciphertext: new Uint8Array(ct) };

@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InvalidKeyError, PayloadFormError, SealOpenError } from './errors.js';
 import { decodeGrantPayload, encodeGrantPayload, type GrantPayload } from './grant-payload.js';
-import { generateHpkeKeyPair, openPayload, payloadHashOf, sealPayload, sealPayloadRepeatably } from './hpke.js';
+import {
+  generateHpkeKeyPair,
+  openPayload,
+  payloadHashOf,
+  sealPayload,
+  sealPayloadRepeatably,
+  sealWithPackage,
+} from './hpke.js';
 import { RootKeys } from './root-keys.js';
 import { mintRootCa } from './x509/app-certificates.js';
 
@@ -38,6 +46,29 @@ describe('sealed payloads', () => {
   it('are not made for a key of small order or of another size', async () => {
     await expect(sealPayload(new Uint8Array(32), REQUEST, new Uint8Array(1))).rejects.toThrow(InvalidKeyError);
     await expect(sealPayload(new Uint8Array(31), REQUEST, new Uint8Array(1))).rejects.toThrow(InvalidKeyError);
+  });
+});
+
+describe('repeatable sealing', () => {
+  it('gives the bytes of the RFC 9180 package for every recipient, request, plaintext and seed', async () => {
+    const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
+    const recipient = (await generateHpkeKeyPair()).publicKey;
+    await fc.assert(
+      fc.asyncProperty(fc.string(), fc.uint8Array({ maxLength: 2000 }), bytes32, async (request, plaintext, seed) => {
+        const ours = sealPayloadRepeatably(recipient, request, plaintext, seed);
+        const theirs = await sealWithPackage(recipient, request, plaintext, seed);
+        expect(Buffer.from(ours.enc).equals(theirs.enc)).toBe(true);
+        expect(Buffer.from(ours.ciphertext).equals(theirs.ciphertext)).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('refuses recipients of small order or another size', () => {
+    const seed = new Uint8Array(32).fill(7);
+    for (const recipient of [new Uint8Array(32), Uint8Array.of(1, ...new Uint8Array(31)), new Uint8Array(31)]) {
+      expect(() => sealPayloadRepeatably(recipient, REQUEST, new Uint8Array(1), seed)).toThrow(InvalidKeyError);
+    }
   });
 });
 
@@ -81,13 +112,13 @@ describe('grant payload', () => {
     const pair = await generateHpkeKeyPair();
     const plaintext = new TextEncoder().encode('payload');
     const seed = new Uint8Array(32).fill(7);
-    const first = await sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed);
-    expect(await sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed)).toEqual(first);
+    const first = sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed);
+    expect(sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed)).toEqual(first);
     expect(await openPayload(pair.privateKey, 'r1', first)).toEqual(plaintext);
-    const otherSeed = await sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, new Uint8Array(32).fill(8));
+    const otherSeed = sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, new Uint8Array(32).fill(8));
     expect(otherSeed.enc).not.toEqual(first.enc);
-    const otherRequest = await sealPayloadRepeatably(pair.publicKey, 'r2', plaintext, seed);
+    const otherRequest = sealPayloadRepeatably(pair.publicKey, 'r2', plaintext, seed);
     expect(otherRequest.ciphertext).not.toEqual(first.ciphertext);
-    await expect(sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed.subarray(1))).rejects.toThrow('32 bytes');
+    expect(() => sealPayloadRepeatably(pair.publicKey, 'r1', plaintext, seed.subarray(1))).toThrow('32 bytes');
   });
 });

@@ -25,7 +25,7 @@ export interface P256Key {
 /** Builds a P-256 key from its 32-byte big-endian scalar. Throws InvalidKeyError outside 1..n-1. */
 export function p256FromScalar(scalar: Uint8Array): P256Key {
   const point = pointOf(scalar);
-  const pkcs8 = Buffer.concat([PKCS8_HEAD, scalar, PKCS8_MIDDLE, point]);
+  const pkcs8 = pkcs8Of(scalar, point);
   return {
     scalar: Uint8Array.from(scalar),
     pkcs8,
@@ -33,6 +33,15 @@ export function p256FromScalar(scalar: Uint8Array): P256Key {
     point,
     privateKey: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }),
   };
+}
+
+/** The 138-byte PKCS#8 form alone; secret: wipe it when done. Throws InvalidKeyError. */
+export function p256Pkcs8Of(scalar: Uint8Array): Uint8Array {
+  return pkcs8Of(scalar, pointOf(scalar));
+}
+
+function pkcs8Of(scalar: Uint8Array, point: Uint8Array): Buffer {
+  return Buffer.concat([PKCS8_HEAD, scalar, PKCS8_MIDDLE, point]);
 }
 
 /** SubjectPublicKeyInfo (91 bytes) of a scalar, without making further copies of it. Throws InvalidKeyError. */

@@ -1,10 +1,11 @@
 import { appendBench } from './append.js';
 import { deployBench } from './deploy.js';
+import { grantBench } from './grant.js';
 import { type Bench, runBench } from './harness.js';
 import { proofBench } from './proof.js';
 import { replayBench } from './replay.js';
 
-const benches: readonly Bench[] = [appendBench, deployBench, proofBench, replayBench];
+const benches: readonly Bench[] = [appendBench, deployBench, proofBench, replayBench, grantBench];
 
 const [name] = process.argv.slice(2);
 const bench = benches.find((candidate) => candidate.name === name);

@@ -142,8 +142,15 @@ function replayCheck(bound: ReturnType<typeof bindEventLog>): Check {
     : { name: 'event-log.replay', outcome: 'fail', detail: `${bound.failed.name}: ${bound.failed.detail}` };
 }
 
+/** Digests by object: the collateral client hands out the same immutable object for every quote of a platform. */
+const digests = new WeakMap<QuoteCollateralV3, string>();
+
 function digestOf(collateral: QuoteCollateralV3): string {
-  return createHash('sha256').update(canonicalBytes(collateral)).digest('hex');
+  const known = digests.get(collateral);
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(canonicalBytes(collateral)).digest('hex');
+  digests.set(collateral, digest);
+  return digest;
 }
 
 function usedCollateral(collateral: QuoteCollateralV3, quote: VerifiedQuote): UsedCollateral {

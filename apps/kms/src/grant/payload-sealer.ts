@@ -59,7 +59,7 @@ export class PayloadSealer {
     const digest = createHash('sha256').update(plaintext).digest();
     const seed = sealingSeed(root, [requestId, recipient, digest]);
     try {
-      const sealed = await sealPayloadRepeatably(recipient, requestId, plaintext, seed);
+      const sealed = sealPayloadRepeatably(recipient, requestId, plaintext, seed);
       return { ok: true, sealed, payloadHash: payloadHashOf(sealed) };
     } catch (error) {
       if (!(error instanceof InvalidKeyError)) throw error;

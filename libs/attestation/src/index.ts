@@ -19,6 +19,7 @@ export * from './evidence/index.js';
 export * from './measurements/index.js';
 export * from './os-image/index.js';
 export * from './platforms/index.js';
+export * from './pool/index.js';
 export * from './process-image/index.js';
 export * from './ratls/index.js';
 export * from './report-data/index.js';

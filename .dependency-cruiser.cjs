@@ -56,7 +56,7 @@ module.exports = {
       from: { path: '^(apps/[a-z-]+|libs/[a-z-]+|test|contracts|migrations)/' },
       to: {
         path: '^libs/[a-z-]+/(src|dist)/',
-        pathNot: ['^libs/[a-z-]+/(src|dist)/(index|contract|local-servers/index)[.]', '^$1/'],
+        pathNot: ['^libs/[a-z-]+/(src|dist)/(index|contract|local-servers/index|testing/index)[.]', '^$1/'],
       },
     },
     {

@@ -78,7 +78,7 @@ export class ProvenEnclave {
     const tcb = sheet.step(
       'tcb.status',
       () => {
-        const pck = this.platform.pck.extension;
+        const pck = this.platform.extension;
         const inputs = {
           quote,
           pck,

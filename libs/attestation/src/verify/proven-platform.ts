@@ -2,24 +2,34 @@ import type { KeyObject } from 'node:crypto';
 import type { Check } from '../check.js';
 import { CertificateStore } from '../x509/certificate-store.js';
 import { importP256 } from '../x509/p256.js';
+import { copyExtension, type PckExtension } from '../x509/pck-extension.js';
 import type { CollateralGeneration } from './collateral-generation.js';
 import { requireNotRevoked, verifyRevocationList } from './collateral-signatures.js';
 import { type PckChain, parsePckChain, requirePlatform, verifyCrlChain, verifyPckChain } from './pck.js';
 import type { VerifySheet } from './verify-checks.js';
 import { ValidityWindow } from './window.js';
 
-/** A PCK chain verified under one collateral generation. Whether the time is right is asked at every use. */
+/**
+ * What is kept of a PCK chain that was verified under one collateral generation: not the certificates, for there may be
+ * many platforms. Whether the time is right is asked at every use.
+ */
 export class ProvenPlatform {
   readonly window: ValidityWindow;
+  readonly extension: PckExtension;
+  readonly ca: PckChain['ca'];
+  private readonly point: Uint8Array;
   private key: KeyObject | undefined;
   private platformCheck: readonly Check[] | undefined;
 
   private constructor(
     readonly generation: CollateralGeneration,
-    readonly pck: PckChain,
+    pck: PckChain,
     private readonly chainChecks: readonly Check[],
   ) {
     this.window = new ValidityWindow(generation.parsed, pck.chain);
+    this.extension = copyExtension(pck.extension);
+    this.ca = pck.ca;
+    this.point = new Uint8Array(pck.leaf.publicPoint);
   }
 
   /**
@@ -73,7 +83,7 @@ export class ProvenPlatform {
       sheet.adopt(this.platformCheck);
       return;
     }
-    const { extension } = this.pck;
+    const { extension } = this;
     sheet.step(
       'pck.platform',
       () => requirePlatform(extension, this.generation.parsed.tcbInfo),
@@ -84,7 +94,7 @@ export class ProvenPlatform {
 
   /** The key of the PCK leaf, imported once. @throws Refusal `KEY_INVALID` */
   pckKey(): KeyObject {
-    this.key ??= importP256(this.pck.leaf.publicPoint, 'the PCK key');
+    this.key ??= importP256(this.point, 'the PCK key');
     return this.key;
   }
 }

@@ -2,7 +2,7 @@ import { parseQuote } from '../abi/parse-quote.js';
 import type { ParsedQuote } from '../abi/parsed-quote.js';
 import { CheckSheet } from '../check-sheet.js';
 import type { QuoteCollateralV3 } from '../collateral/quote-collateral.js';
-import type { PckExtension } from '../x509/pck-extension.js';
+import { copyExtension } from '../x509/pck-extension.js';
 import { type CollateralGeneration, equalPieces, takePieces, validateCollateral } from './collateral-generation.js';
 import { requireKind } from './collateral-signatures.js';
 import { ExactCache } from './exact-cache.js';
@@ -22,9 +22,9 @@ export interface QuoteVerifierOptions {
   readonly trustAnchors?: readonly TrustAnchor[];
   /** Sets of collateral kept, each some 100 KB; default 16. 0 keeps nothing of anything. */
   readonly collateralMax?: number;
-  /** PCK chains kept over all collateral, each some 20 KB; default 1024. */
+  /** PCK chains kept over all collateral, each some 10 KB; default 1024. */
   readonly platformsMax?: number;
-  /** Quoting enclaves (attestation keys) kept over all platforms, each some 6 KB; default 2048. */
+  /** Quoting enclaves (attestation keys) kept over all platforms, each some 10 KB; default 1024. */
   readonly enclavesMax?: number;
 }
 
@@ -60,7 +60,7 @@ export class QuoteVerifier {
   private generationCount = 0;
 
   constructor(options: QuoteVerifierOptions = {}) {
-    const { trustAnchors = [INTEL_SGX_ROOT], collateralMax = 16, platformsMax = 1024, enclavesMax = 2048 } = options;
+    const { trustAnchors = [INTEL_SGX_ROOT], collateralMax = 16, platformsMax = 1024, enclavesMax = 1024 } = options;
     this.anchors = new Map(trustAnchors.map((given) => [{ ...given, der: new Uint8Array(given.der) }, given]));
     this.collateralMax = collateralMax;
     this.platforms = new ExactCache(collateralMax === 0 ? 0 : platformsMax);
@@ -154,13 +154,14 @@ export class QuoteVerifier {
   }
 
   private brand(quote: ParsedQuote, platform: ProvenPlatform, tcb: VerifiedQuote['tcb'], now: Date): VerifiedQuote {
-    const { pck, generation, window } = platform;
+    const { generation, window } = platform;
     const given = this.anchors.get(generation.trustAnchor) ?? generation.trustAnchor;
     const facts = {
       quote,
       tcb,
-      pck: copyExtension(pck.extension),
-      pckCa: pck.ca,
+      // Results are the caller's to keep and to change; what is cached is not.
+      pck: copyExtension(platform.extension),
+      pckCa: platform.ca,
       debug: isDebug(quote),
       trustAnchor: given,
       verifiedAt: now,
@@ -188,19 +189,6 @@ function requireModule(
     ({ identity, level }) =>
       level === null ? 'original module' : `${identity?.id} SVN ${level.isvSvn} ${level.status}`,
   );
-}
-
-/** Results are the caller's to keep and to change; what is cached is not. */
-function copyExtension(extension: PckExtension): PckExtension {
-  const { platformInstanceId, configuration } = extension;
-  return {
-    ...extension,
-    ppid: new Uint8Array(extension.ppid),
-    components: new Uint8Array(extension.components),
-    cpuSvn: new Uint8Array(extension.cpuSvn),
-    platformInstanceId: platformInstanceId === null ? null : new Uint8Array(platformInstanceId),
-    configuration: configuration === null ? null : { ...configuration },
-  };
 }
 
 function isDebug({ report }: ParsedQuote): boolean {

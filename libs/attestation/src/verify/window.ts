@@ -17,13 +17,17 @@ export class ValidityWindow {
   private readonly fromMs: number;
   private readonly untilMs: number;
   private readonly text: string;
+  /** Of certificates that are not part of the collateral: a window may be kept for long, the certificates are not. */
+  private readonly own: readonly Bound[];
 
   constructor(
     private readonly collateral: ParsedCollateral,
-    private readonly pckChain: Chain,
+    pckChain: Chain,
   ) {
+    const shared = certificates(collateral);
+    this.own = pckChain.filter((certificate) => !shared.has(certificate)).map(boundOf);
     let [from, until] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-    for (const { notBefore, notAfter } of [...documents(collateral), ...certificates(collateral, pckChain)]) {
+    for (const { notBefore, notAfter } of [...documents(collateral), ...shared, ...this.own]) {
       from = Math.max(from, notBefore.getTime());
       until = Math.min(until, notAfter.getTime());
     }
@@ -44,7 +48,8 @@ export class ValidityWindow {
   require(now: Date): void {
     const at = now.getTime();
     if (at >= this.fromMs && at <= this.untilMs) return;
-    for (const bound of listBounds(this.collateral, this.pckChain)) {
+    const shared = [...certificates(this.collateral)].map(boundOf);
+    for (const bound of [...documents(this.collateral), ...shared, ...this.own]) {
       if (now < bound.notBefore) {
         throw new Refusal('COLLATERAL_NOT_YET_VALID', `${bound.what} is valid from ${bound.notBefore.toISOString()}`);
       }
@@ -61,15 +66,8 @@ export class ValidityWindow {
   }
 }
 
-function listBounds(collateral: ParsedCollateral, pckChain: Chain): readonly Bound[] {
-  return [
-    ...documents(collateral),
-    ...[...certificates(collateral, pckChain)].map(({ commonName, notBefore, notAfter }) => ({
-      what: `certificate "${commonName}"`,
-      notBefore,
-      notAfter,
-    })),
-  ];
+function boundOf({ commonName, notBefore, notAfter }: Certificate): Bound {
+  return { what: `certificate "${commonName}"`, notBefore, notAfter };
 }
 
 function documents({ tcbInfo, qeIdentity, rootCrl, pckCrl }: ParsedCollateral): readonly Bound[] {
@@ -81,7 +79,6 @@ function documents({ tcbInfo, qeIdentity, rootCrl, pckCrl }: ParsedCollateral): 
   ];
 }
 
-function certificates(collateral: ParsedCollateral, pckChain: Chain): ReadonlySet<Certificate> {
-  const { tcbInfoChain, qeIdentityChain, pckCrlChain } = collateral;
-  return new Set([...tcbInfoChain, ...qeIdentityChain, ...pckCrlChain, ...pckChain]);
+function certificates({ tcbInfoChain, qeIdentityChain, pckCrlChain }: ParsedCollateral): ReadonlySet<Certificate> {
+  return new Set([...tcbInfoChain, ...qeIdentityChain, ...pckCrlChain]);
 }

@@ -76,6 +76,19 @@ export function readPckExtension(certificate: Certificate): PckExtension {
   };
 }
 
+/** A deep copy: the values as read are views of the certificate. */
+export function copyExtension(extension: PckExtension): PckExtension {
+  const { platformInstanceId, configuration } = extension;
+  return {
+    ...extension,
+    ppid: new Uint8Array(extension.ppid),
+    components: new Uint8Array(extension.components),
+    cpuSvn: new Uint8Array(extension.cpuSvn),
+    platformInstanceId: platformInstanceId === null ? null : new Uint8Array(platformInstanceId),
+    configuration: configuration === null ? null : { ...configuration },
+  };
+}
+
 function readConfiguration(reader: DerReader): NonNullable<PckExtension['configuration']> {
   const flags = readFields(reader.enter(DER.sequence, 'configuration'), CONFIGURATION);
   const flag = (field: number): boolean => flags.get(field)?.boolean('configuration flag') ?? false;

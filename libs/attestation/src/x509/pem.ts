@@ -38,5 +38,5 @@ export function decodePemBody(body: string, source: string): Uint8Array {
   const bytes = Buffer.from(digits, 'base64');
   // Decoding skips what is no digit; only the canonical form encodes to itself.
   if (bytes.toString('base64') !== digits) throw new Refusal('PEM_FORMAT', `${source} holds malformed base64`);
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  return new Uint8Array(bytes);
 }

@@ -38,4 +38,9 @@ export class ExactCache<T> {
     const [oldest] = this.entries.keys();
     if (oldest !== undefined) this.entries.delete(oldest);
   }
+
+  /** Gives up every value that is `stale`. */
+  forget(stale: (value: T) => boolean): void {
+    for (const [index, { value }] of this.entries) if (stale(value)) this.entries.delete(index);
+  }
 }

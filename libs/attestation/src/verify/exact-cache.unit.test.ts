@@ -45,4 +45,11 @@ describe('ExactCache', () => {
     none.keep('a', bytes(1), 1);
     expect(none.find('a', bytes(1))).toBeUndefined();
   });
+
+  it('gives up what is stale, and only that', () => {
+    const cache = new ExactCache<number>(3);
+    for (const value of [1, 2, 3]) cache.keep(`${value}`, bytes(value), value);
+    cache.forget((value) => value !== 2);
+    expect([1, 2, 3].map((value) => cache.find(`${value}`, bytes(value)))).toEqual([undefined, 2, undefined]);
+  });
 });

@@ -135,7 +135,12 @@ export class QuoteVerifier {
     this.generationCount += 1;
     const generation = validateCollateral(sheet, this.generationCount, taken, [...this.anchors.keys()]);
     this.generations.unshift(generation);
-    this.generations.length = Math.min(this.generations.length, this.collateralMax);
+    const leaving = this.generations.length > this.collateralMax ? this.generations.pop() : undefined;
+    if (leaving !== undefined) {
+      // What was proven under it would never be found again, and would keep it alive.
+      this.platforms.forget((platform) => platform.generation === leaving);
+      this.enclaves.forget((enclave) => enclave.platform.generation === leaving);
+    }
     return generation;
   }
 

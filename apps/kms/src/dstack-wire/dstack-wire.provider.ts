@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { FactoryProvider } from '@nestjs/common';
+import { InvalidImageUrlError, OsImageDownloader } from '@vouch/attestation';
 import type { KeyDirectory } from '@vouch/domain';
 import type { EventStore } from '@vouch/eventstore';
 import {
@@ -70,7 +71,8 @@ export const dstackWireProvider: FactoryProvider<DstackWire> = {
     const unsafe = [...standingWeakenings(config), ...wireWeakenings(settings)];
     const ports = {
       ...{ policy, now, unsafe, policyMaxAgeSeconds: policyMaxAgeSeconds(config) },
-      ...{ processGuests: appraiser.processGuests, keyEpoch: () => judgeKeyEpoch(epochs) },
+      keyEpoch: () => judgeKeyEpoch(epochs),
+      imageRules: { processGuests: appraiser.processGuests, images: imageSource(settings, config) },
     };
     const parts: WireParts = {
       ...{ root, appraiser, releases, ports, store, tempCa: tempCaOf(root, now()) },
@@ -89,11 +91,25 @@ function settingParts(settings: WireSettings, config: KmsConfig) {
     adminTokenHash: tokenFile === undefined ? undefined : readAdminToken(tokenFile),
     isRootKeyReleaseAllowed: settings.KMS_RPC_UNSAFE_ROOT_KEYS === 'true',
     isDevelopment: config.VOUCH_MODE === 'development',
-    imageCacheFolder: join(config.KMS_DATA_DIR, 'image-cache'),
+    imageCacheFolder: imageCacheFolder(config),
     // The origin alone: whole RPC URLs often carry an access key, and the answer is for everyone.
     ethRpcUrl: config.ETH_RPC_URL === undefined ? '' : new URL(config.ETH_RPC_URL).origin,
     contract: config.KMS_CONTRACT_ADDR ?? null,
   };
+}
+
+function imageSource({ KMS_IMAGE_URL: urlTemplate }: WireSettings, config: KmsConfig): OsImageDownloader | undefined {
+  if (urlTemplate === undefined) return undefined;
+  try {
+    return new OsImageDownloader({ urlTemplate, cacheFolder: join(imageCacheFolder(config), 'images') });
+  } catch (error) {
+    if (error instanceof InvalidImageUrlError) throw new ConfigError([`KMS_IMAGE_URL: ${error.message}`]);
+    throw error;
+  }
+}
+
+function imageCacheFolder(config: KmsConfig): string {
+  return join(config.KMS_DATA_DIR, 'image-cache');
 }
 
 function readAdminToken(path: string): Uint8Array {

@@ -8,6 +8,8 @@ const schema = z.object({
   KMS_RPC_UNSAFE_ROOT_KEYS: z.enum(['true', 'false']).default('false'),
   /** File with the administrator's token; unset: no administrator, ClearImageCache is refused. */
   KMS_ADMIN_TOKEN_FILE: z.string().optional(),
+  /** URL with `{OS_IMAGE_HASH}`: where TDX images without a measurement in vm_config come from; unset: those are refused. */
+  KMS_IMAGE_URL: z.string().optional(),
   /** Unix socket of the dstack guest agent of the CVM this KMS runs in; unset: its certificate is not attested. */
   KMS_GUEST_AGENT_SOCKET: z.string().optional(),
 });

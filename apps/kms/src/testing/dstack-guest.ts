@@ -74,9 +74,14 @@ export async function wireCall(
 export class DstackGuest {
   constructor(readonly guest: SimulatedGuest) {}
 
-  /** Version 0 attestation over the key, with the whole event log. */
+  /** Attestation that binds a key, with the whole event log. */
   async attestation(spki: Uint8Array): Promise<VersionedAttestation> {
-    const { quote, eventLog, vmConfig } = await this.guest.evidenceOver(ratlsReportData(spki));
+    return await this.attestationOver(ratlsReportData(spki));
+  }
+
+  /** Version 0 attestation over 64 bytes of report data. */
+  async attestationOver(reportData: Uint8Array): Promise<VersionedAttestation> {
+    const { quote, eventLog, vmConfig } = await this.guest.evidenceOver(reportData);
     const parsed = parseEventLog(eventLog);
     if (!parsed.ok) throw new Error(parsed.failed.detail);
     const { events } = parsed;
@@ -84,7 +89,7 @@ export class DstackGuest {
       version: 0,
       platform: { kind: 'tdx', quote: new Uint8Array(Buffer.from(quote, 'base64')), eventLog: events },
       stack: {
-        reportData: ratlsReportData(spki),
+        reportData,
         runtimeEvents: events
           .filter(isRuntimeEvent)
           .map(({ event, payload, version }) => ({ event, payload, version })),

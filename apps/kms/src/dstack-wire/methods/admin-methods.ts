@@ -11,7 +11,7 @@ const HASH = /^[0-9a-fA-F]{64}$/;
 
 /**
  * Removes images and measurements from the cache: a hash, `all`, or nothing for an empty text. Without a configured
- * administrator nobody may. Measurement files have `.json` behind the hash, which dstack's own server forgets.
+ * administrator nobody may. Files have an ending behind the hash, which dstack's own server forgets.
  */
 export function clearImageCache(parts: WireParts): Method<WireCaller> {
   return method({
@@ -51,6 +51,11 @@ async function clear(folder: string, name: string | null): Promise<void> {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  const doomed = names.filter((entry) => name === 'all' || entry === name || entry === `${name}.json`);
+  const doomed = names.filter((entry) => name === 'all' || hashOf(entry) === name);
   for (const entry of doomed) await rm(join(folder, entry), { recursive: true, force: true });
+}
+
+/** The hash a file is of: `<hash>`, `<hash>.json`, `mr_<hash>.tar.gz`. */
+function hashOf(entry: string): string {
+  return (entry.split('.')[0] ?? '').replace(/^mr_/, '');
 }

@@ -68,7 +68,7 @@ function getAttestationInfo(parts: WireParts): Method<WireCaller> {
         throw new PrpcError(refusalText(failed ?? { name: 'evidence', detail: 'not verified' }));
       const { appraised, quote, identity } = judged.guest;
       const vmConfig = attestation.stack.config || '{}';
-      const image = judgeGuestImage(judged.guest, attestation, vmConfig, ports.processGuests);
+      const image = await judgeGuestImage(judged.guest, attestation, vmConfig, ports.imageRules);
       if (!image.ok) throw new PrpcError(refusalText({ name: 'os-image.measurement', detail: image.detail }));
       if (quote.report.kind === 'sgx') throw new TypeError('an SGX quote cannot have passed the OS image check');
       const { ppid } = appraised.verified.pck;

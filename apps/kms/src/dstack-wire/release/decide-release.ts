@@ -3,12 +3,11 @@ import type { BootInfo, BootKind } from '@vouch/contracts';
 import type { Check } from '@vouch/domain';
 import { CheckLedger, type Finding } from '../../checks/check-ledger.js';
 import { weakeningName } from '../../evidence/evidence-appraiser.js';
-import type { OsImageFinding, ProcessGuests } from '../../evidence/os-image.js';
 import type { PolicyRead } from '../../grant/grant-verdict.js';
 import { judgeDecision, judgeFreshness, policyReadOf } from '../../policy/judge-policy.js';
 import type { PolicySource } from '../../policy/policy-source.js';
 import { type AttestedGuest, type JudgedEvidence, PRESENTED_CHECKS } from '../guest/judge-evidence.js';
-import { judgeGuestImage } from '../guest/judge-guest-image.js';
+import { type GuestImageRules, judgeGuestImage } from '../guest/judge-guest-image.js';
 import type { ReleaseVerdict } from './release-verdict.js';
 
 /** Checks of a release, in the order they run; those of the method itself follow. */
@@ -38,7 +37,7 @@ export interface ReleasePorts {
   readonly keyEpoch: () => Promise<Finding>;
   /** Seconds; null: no limit. */
   readonly policyMaxAgeSeconds: number | null;
-  readonly processGuests: ProcessGuests;
+  readonly imageRules: GuestImageRules;
   /** Weakenings in force whatever the evidence. */
   readonly unsafe: readonly string[];
   readonly now: () => Date;
@@ -61,11 +60,11 @@ export async function decideRelease(question: ReleaseQuestion, ports: ReleasePor
     ...{ judged, vmConfig, policy, failed: failureOf(ledger), checks: ledger.close(), unsafe: [...unsafe].sort() },
   });
   if (guest === null) return refused(null);
-  const image = judgeGuestImage(guest, presented.attestation, vmConfig, ports.processGuests);
+  const image = await judgeGuestImage(guest, presented.attestation, vmConfig, ports.imageRules);
   if (image.isProcessGuest) unsafe.add('unsafeProcessGuest');
   if (!ledger.record('os-image.measurement', image)) return refused(null);
   if (!ledger.record('key-epoch.good', await ports.keyEpoch())) return refused(null);
-  const bootInfo = bootInfoOf(guest, image, question.isBootTime);
+  const bootInfo = bootInfoOf(guest, image.osImageHash, question.isBootTime);
   const word = await ports.policy.read(question.kind, bootInfo);
   const now = ports.now();
   const policy = policyReadOf(word, now);
@@ -80,7 +79,7 @@ export async function decideRelease(question: ReleaseQuestion, ports: ReleasePor
 }
 
 /** What dstack's authorisation servers are told (dstack-kms §12, §15). */
-function bootInfoOf({ appraised, identity, log }: AttestedGuest, image: OsImageFinding, isBootTime: boolean): BootInfo {
+function bootInfoOf({ appraised, identity, log }: AttestedGuest, osImageHash: string, isBootTime: boolean): BootInfo {
   const { quote, tcb } = appraised.verified;
   const report = tdReport(quote.report);
   // At boot time no key provider is known yet, whatever was measured since.
@@ -88,7 +87,7 @@ function bootInfoOf({ appraised, identity, log }: AttestedGuest, image: OsImageF
   const measured = isBootTime ? bootTimeMeasurements(report, log) : deriveMeasurements(report, keyProviderInfo);
   const { appId, composeHash, instanceId } = identity;
   return {
-    ...{ teeVariant: 'dstack-tdx', appId, composeHash, instanceId, osImageHash: image.osImageHash },
+    ...{ teeVariant: 'dstack-tdx', appId, composeHash, instanceId, osImageHash },
     deviceId: hex(appraised.deviceId),
     mrAggregated: hex(measured.mrAggregated),
     mrSystem: hex(measured.mrSystem),

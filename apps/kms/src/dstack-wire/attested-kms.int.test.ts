@@ -40,7 +40,7 @@ beforeAll(async () => {
   policyFile = join(stack.dir, 'policy.json');
   await writeFile(policyFile, JSON.stringify({ gatewayAppId: 'any', osImages: [OS_IMAGE] }));
   kms = stack.kms({
-    ...{ KMS_RPC_LISTEN: '127.0.0.1:0', KMS_GUEST_AGENT_SOCKET: socket, KMS_RPC_UNSAFE_ROOT_KEYS: 'true' },
+    ...{ KMS_RPC_LISTEN: '127.0.0.1:0', KMS_GUEST_AGENT_SOCKET: socket, VOUCH_UNSAFE_ROOT_KEY_RELEASE: 'true' },
     ...{ KMS_POLICY: 'file', KMS_POLICY_FILE: policyFile },
   });
   port = Number((await kms.line(({ msg }) => msg === 'the dstack wire listens')).port);

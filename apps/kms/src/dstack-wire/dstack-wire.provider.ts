@@ -89,7 +89,7 @@ function settingParts(settings: WireSettings, config: KmsConfig) {
   return {
     agent: socket === undefined ? undefined : new SocketAgent(socket),
     adminTokenHash: tokenFile === undefined ? undefined : readAdminToken(tokenFile),
-    isRootKeyReleaseAllowed: settings.KMS_RPC_UNSAFE_ROOT_KEYS === 'true',
+    isRootKeyReleaseAllowed: settings.VOUCH_UNSAFE_ROOT_KEY_RELEASE === 'true',
     isDevelopment: config.VOUCH_MODE === 'development',
     imageCacheFolder: imageCacheFolder(config),
     // The origin alone: whole RPC URLs often carry an access key, and the answer is for everyone.

@@ -4,8 +4,8 @@ import { z } from 'zod';
 const schema = z.object({
   /** Where the dstack wire listens, `host:port`; unset: it does not. */
   KMS_RPC_LISTEN: listenAddress.optional(),
-  /** `true`: GetKmsKey hands both root keys to another key server that the policy allows. */
-  KMS_RPC_UNSAFE_ROOT_KEYS: z.enum(['true', 'false']).default('false'),
+  /** `true`: GetKmsKey hands both root keys to another key server that the policy allows. Refused in production. */
+  VOUCH_UNSAFE_ROOT_KEY_RELEASE: z.literal('true', 'can only be true').optional(),
   /** File with the administrator's token; unset: no administrator, ClearImageCache is refused. */
   KMS_ADMIN_TOKEN_FILE: z.string().optional(),
   /** URL with `{OS_IMAGE_HASH}`: where TDX images without a measurement in vm_config come from; unset: those are refused. */
@@ -22,6 +22,6 @@ export function readWireSettings(env: NodeJS.ProcessEnv = process.env): WireSett
 }
 
 /** Weakenings these settings bring, by the names that events carry. */
-export function wireWeakenings({ KMS_RPC_LISTEN, KMS_RPC_UNSAFE_ROOT_KEYS }: WireSettings): string[] {
-  return KMS_RPC_LISTEN !== undefined && KMS_RPC_UNSAFE_ROOT_KEYS === 'true' ? ['unsafeRootKeyRelease'] : [];
+export function wireWeakenings({ KMS_RPC_LISTEN, VOUCH_UNSAFE_ROOT_KEY_RELEASE }: WireSettings): string[] {
+  return KMS_RPC_LISTEN !== undefined && VOUCH_UNSAFE_ROOT_KEY_RELEASE === 'true' ? ['unsafeRootKeyRelease'] : [];
 }

@@ -120,27 +120,4 @@ describe('the compiled contracts', () => {
     expect(signatures(dstackAppAbi)).toEqual(apart('DstackApp'));
     expect(signatures(dstackKmsAbi)).toEqual(apart('DstackKms'));
   });
-
-  it('keep the documented storage layout', () => {
-    const layout = (name: 'DstackApp' | 'DstackKms') =>
-      compiled[name].storageLayout.storage.map(({ label, slot, offset }) => `${slot}+${offset} ${label}`);
-    expect(layout('DstackApp')).toEqual([
-      '0+0 allowedComposeHashes',
-      '1+0 _upgradesDisabled',
-      '1+1 allowAnyDevice',
-      '2+0 allowedDeviceIds',
-      '3+0 requireTcbUpToDate',
-      '4+0 __gap',
-    ]);
-    expect(layout('DstackKms')).toEqual([
-      '0+0 kmsInfo',
-      '4+0 gatewayAppId',
-      '5+0 registeredApps',
-      '6+0 kmsAllowedAggregatedMrs',
-      '7+0 kmsAllowedDeviceIds',
-      '8+0 allowedOsImages',
-      '9+0 appImplementation',
-      '10+0 __gap',
-    ]);
-  });
 });

@@ -7,6 +7,7 @@ import { z } from 'zod';
 
 export type ContractName = 'DstackKms' | 'DstackApp' | 'ERC1967Proxy';
 
+const variableSchema = z.object({ label: z.string(), slot: z.string(), offset: z.number(), type: z.string() });
 const artifactSchema = z.object({
   contract: z.string(),
   compiler: z.string(),
@@ -15,7 +16,14 @@ const artifactSchema = z.object({
   bytecode: z.string().regex(/^0x[0-9a-f]+$/),
   methodIdentifiers: z.record(z.string(), z.string()),
   storageLayout: z.object({
-    storage: z.array(z.object({ label: z.string(), slot: z.string(), offset: z.number(), type: z.string() })),
+    storage: z.array(variableSchema),
+    /** By type id; `members` of structs. */
+    types: z
+      .record(
+        z.string(),
+        z.object({ label: z.string(), numberOfBytes: z.string(), members: z.array(variableSchema).optional() }),
+      )
+      .nullable(),
   }),
 });
 

@@ -32,6 +32,11 @@ export async function deployKms(signer: Signer, options: { owner?: string } = {}
   };
 }
 
+/** Deploys one implementation, which no proxy uses yet. Returns its address (40 hex digits). */
+export async function deployImplementation(signer: Signer, name: 'DstackKms' | 'DstackApp'): Promise<string> {
+  return bare(await create(signer, (await compileContracts())[name], []));
+}
+
 export interface AppOptions {
   /** First allowed compose hash, 32 bytes hex; absent: none is allowed until added. */
   readonly composeHash?: string;

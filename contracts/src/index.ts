@@ -23,11 +23,17 @@ export { type AppOptions, deployApp, deployKms, type KmsDeployment } from './dep
 export { type KmsOverview, readKmsOverview } from './kms-overview.js';
 export {
   approveCompose,
+  approveDevice,
+  approveKmsDevice,
   approveOsImage,
   PolicyChangeRefusedError,
+  type PolicyTransaction,
   registerApp,
   revokeCompose,
+  revokeDevice,
+  revokeKmsDevice,
   revokeOsImage,
+  setAllowAnyDevice,
 } from './manage.js';
 export { type BlockChoice, type PolicyBlock, readChainId, readPolicyBlock } from './pinned-call.js';
 export { type PolicyChange, type PolicyName, readPolicyChanges } from './policy-changes.js';
@@ -38,5 +44,12 @@ export {
   parsePolicyFile,
 } from './policy-file/policy-file.js';
 export { readPolicyFile, type StoredPolicyFile } from './policy-file/read-policy-file.js';
+export {
+  type AppPolicyState,
+  type KmsPolicyState,
+  type PolicyStateOptions,
+  readAppPolicy,
+  readKmsPolicy,
+} from './policy-state.js';
 export { PolicyUnavailableError } from './policy-unavailable-error.js';
 export { jsonRpcProvider, privateKeySigner } from './provider.js';

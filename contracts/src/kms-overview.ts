@@ -35,11 +35,11 @@ export async function readKmsOverview(
 }
 
 /** 40 hex digits of an address. */
-function bareAddress(address: string): string {
+export function bareAddress(address: string): string {
   return addressOf(address).slice(2);
 }
 
 /** Null for the zero address. */
-function addressOrNull(address: string): string | null {
+export function addressOrNull(address: string): string | null {
   return address === ZeroAddress ? null : bareAddress(address);
 }

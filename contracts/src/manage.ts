@@ -1,27 +1,58 @@
-import { type BaseContract, isError, type Signer } from 'ethers';
+import { type BaseContract, type ContractTransactionResponse, isError, type Signer } from 'ethers';
 import { addressOf, appContract, kmsContract } from './abi.js';
 
-/** Lets releases with this compose hash (32 bytes hex) of the app boot; waits until the change is in a block. */
-export async function approveCompose(signer: Signer, appId: string, composeHash: string): Promise<void> {
-  await send(appContract(appId, signer), 'addComposeHash', prefixed(composeHash));
+/** A change that is in a block. Hex without 0x. */
+export interface PolicyTransaction {
+  /** 32 bytes. */
+  readonly transaction: string;
+  readonly block: number;
+  readonly gasUsed: bigint;
 }
 
-export async function revokeCompose(signer: Signer, appId: string, composeHash: string): Promise<void> {
-  await send(appContract(appId, signer), 'removeComposeHash', prefixed(composeHash));
+/** Lets releases with this compose hash (32 bytes hex) of the app boot; waits until the change is in a block. */
+export function approveCompose(signer: Signer, appId: string, composeHash: string): Promise<PolicyTransaction> {
+  return send(appContract(appId, signer), 'addComposeHash', prefixed(composeHash));
+}
+
+export function revokeCompose(signer: Signer, appId: string, composeHash: string): Promise<PolicyTransaction> {
+  return send(appContract(appId, signer), 'removeComposeHash', prefixed(composeHash));
 }
 
 /** Lets guests of this OS image (32 bytes hex) boot under `kms`. */
-export async function approveOsImage(signer: Signer, kms: string, osImageHash: string): Promise<void> {
-  await send(kmsContract(kms, signer), 'addOsImageHash', prefixed(osImageHash));
+export function approveOsImage(signer: Signer, kms: string, osImageHash: string): Promise<PolicyTransaction> {
+  return send(kmsContract(kms, signer), 'addOsImageHash', prefixed(osImageHash));
 }
 
-export async function revokeOsImage(signer: Signer, kms: string, osImageHash: string): Promise<void> {
-  await send(kmsContract(kms, signer), 'removeOsImageHash', prefixed(osImageHash));
+export function revokeOsImage(signer: Signer, kms: string, osImageHash: string): Promise<PolicyTransaction> {
+  return send(kmsContract(kms, signer), 'removeOsImageHash', prefixed(osImageHash));
+}
+
+/** Lets the app boot on this device (32 bytes hex). */
+export function approveDevice(signer: Signer, appId: string, deviceId: string): Promise<PolicyTransaction> {
+  return send(appContract(appId, signer), 'addDevice', prefixed(deviceId));
+}
+
+export function revokeDevice(signer: Signer, appId: string, deviceId: string): Promise<PolicyTransaction> {
+  return send(appContract(appId, signer), 'removeDevice', prefixed(deviceId));
+}
+
+/** Lets the app boot on any device, or only on those of its list. */
+export function setAllowAnyDevice(signer: Signer, appId: string, isAllowed: boolean): Promise<PolicyTransaction> {
+  return send(appContract(appId, signer), 'setAllowAnyDevice', isAllowed);
+}
+
+/** Lets key servers boot on this device (32 bytes hex). */
+export function approveKmsDevice(signer: Signer, kms: string, deviceId: string): Promise<PolicyTransaction> {
+  return send(kmsContract(kms, signer), 'addKmsDevice', prefixed(deviceId));
+}
+
+export function revokeKmsDevice(signer: Signer, kms: string, deviceId: string): Promise<PolicyTransaction> {
+  return send(kmsContract(kms, signer), 'removeKmsDevice', prefixed(deviceId));
 }
 
 /** Registers an app contract that was deployed by other means. */
-export async function registerApp(signer: Signer, kms: string, appId: string): Promise<void> {
-  await send(kmsContract(kms, signer), 'registerApp', addressOf(appId));
+export function registerApp(signer: Signer, kms: string, appId: string): Promise<PolicyTransaction> {
+  return send(kmsContract(kms, signer), 'registerApp', addressOf(appId));
 }
 
 /** The contract refused a change, for example because the signer is not its owner. */
@@ -34,10 +65,12 @@ export class PolicyChangeRefusedError extends Error {
   }
 }
 
-async function send(contract: BaseContract, method: string, argument: string): Promise<void> {
+async function send(contract: BaseContract, method: string, argument: string | boolean): Promise<PolicyTransaction> {
   try {
-    const transaction = await contract.getFunction(method)(argument);
-    await transaction.wait();
+    const transaction = (await contract.getFunction(method)(argument)) as ContractTransactionResponse;
+    const receipt = await transaction.wait();
+    if (receipt === null) throw new TypeError(`transaction ${transaction.hash} has no receipt`);
+    return { transaction: receipt.hash.slice(2), block: receipt.blockNumber, gasUsed: receipt.gasUsed };
   } catch (cause) {
     if (!isError(cause, 'CALL_EXCEPTION')) throw cause;
     const decoded = cause.data === null ? null : contract.interface.parseError(cause.data);

@@ -3,6 +3,7 @@ import { addAuditCommands } from './commands/audit.js';
 import { addDeployCommand } from './commands/deploy.js';
 import { addFleetCommands } from './commands/fleet.js';
 import { addKmsCommands } from './commands/kms.js';
+import { addPolicyCommands } from './commands/policy.js';
 import { addStackCommands } from './commands/stack.js';
 import { addStatusCommand } from './commands/status.js';
 import { addDownCommand, addUpCommand } from './commands/up.js';
@@ -26,6 +27,7 @@ addFleetCommands(program);
 addVerifyCommand(program);
 addAuditCommands(program);
 addKmsCommands(program);
+addPolicyCommands(program);
 addStackCommands(program);
 
 try {

@@ -63,6 +63,37 @@ export async function preparePolicyChain(layout: Layout, rpcUrl: string): Promis
   }
 }
 
+/** The chain of a context. The caller destroys the provider. */
+export interface OpenChain {
+  readonly provider: ReturnType<typeof jsonRpcProvider>;
+  /** DstackKms, 40 hex digits. */
+  readonly kms: string;
+  /** The wallet; a misuse when the context has none or its file holds no key. */
+  readonly signer: () => ReturnType<typeof privateKeySigner>;
+}
+
+export function openChain({ chain }: Context): OpenChain {
+  if (chain === undefined) throw misuse('this context names no chain', 'add `chain` to the context file');
+  const { rpcUrl, kmsContract: contract, walletKeyFile } = chain;
+  const provider = jsonRpcProvider(rpcUrl);
+  const signer = () => {
+    if (walletKeyFile === undefined)
+      throw misuse('this context has no wallet', 'add chain.walletKeyFile to the context file, or ask the app owner');
+    return privateKeySigner(provider, readKey(walletKeyFile));
+  };
+  return { provider, kms: contract.replace(/^0x/, '').toLowerCase(), signer };
+}
+
+/** The key itself never becomes part of a message. */
+function readKey(path: string): string {
+  try {
+    return new Wallet(readFileSync(path, 'utf8').trim()).privateKey;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw misuse(`${path} ${code === 'ENOENT' ? 'does not exist' : 'holds no 0x private key of 32 bytes'}`);
+  }
+}
+
 /** Policy changes by the holder of the wallet in the context: the CLI's own act, never the control plane's. */
 export class PolicyWallet {
   readonly #provider;
@@ -70,16 +101,10 @@ export class PolicyWallet {
   readonly #kms: string;
 
   constructor(context: Context) {
-    const chain = context.chain;
-    if (chain === undefined) throw misuse('this context names no chain', 'add `chain` to the context file');
-    if (chain.walletKeyFile === undefined)
-      throw misuse('this context has no wallet', 'add chain.walletKeyFile to the context file, or ask the app owner');
-    this.#provider = jsonRpcProvider(chain.rpcUrl);
-    this.#signer = privateKeySigner(
-      this.#provider,
-      new Wallet(readFileSync(chain.walletKeyFile, 'utf8').trim()).privateKey,
-    );
-    this.#kms = chain.kmsContract.replace(/^0x/, '').toLowerCase();
+    const { provider, kms, signer } = openChain(context);
+    this.#provider = provider;
+    this.#signer = signer();
+    this.#kms = kms;
   }
 
   /** Deploys a DstackApp through the factory; its address is the app id. Any device may run it. */

@@ -57,6 +57,9 @@ describe.each(names)('saved history %s', (name) => {
     const rows = Object.fromEntries(tableNames.map((table) => [table, tables.rows(table)]));
     const file = new URL(`${name}.rows.json`, folder);
     if (process.env.SAVE_HISTORIES === '1') writeFileSync(file, `${JSON.stringify(rows, null, 2)}\n`);
-    expect(rows).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+    // A table that came later holds nothing of that day's events, or the history is saved anew with it.
+    const saved = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    const laterTables = Object.keys(rows).filter((table) => !(table in saved));
+    expect(rows).toEqual({ ...saved, ...Object.fromEntries(laterTables.map((table) => [table, []])) });
   });
 });

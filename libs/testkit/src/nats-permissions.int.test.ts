@@ -45,6 +45,7 @@ const WRITERS: Record<string, (node: string) => readonly BusUser[]> = {
   kms: () => [KMS],
   certificate: () => [KMS],
   policy: () => [KMS],
+  dstack: () => [KMS],
   gateway: (node) => (GATEWAYS.includes(node) ? [gateway(node)] : []),
 };
 
